@@ -1,0 +1,27 @@
+#![doc = include_str!("../PROTOCOL.md")]
+
+// In layer order: a module uses only those above it (checked by tests/layering.rs of the workspace).
+pub mod safe_path;
+pub mod wordlist;
+
+pub mod code;
+
+pub mod link;
+pub mod signaling;
+pub mod transcript;
+
+pub mod keys;
+
+pub mod attempts;
+pub mod handshake;
+pub mod record;
+
+pub mod manifest;
+pub mod signal;
+
+pub mod message;
+
+pub mod transfer;
+
+/// The version of the protocol between peers (PROTOCOL.md §9).
+pub const PROTOCOL_VERSION: u16 = 1;

@@ -1,0 +1,469 @@
+//! What a client and the rendezvous say to each other: JSON text frames over one WebSocket (PROTOCOL.md §4).
+//!
+//! The rendezvous pairs two sockets and passes on [`Body`]s, which it cannot read. A frame is at most
+//! [`MAX_FRAME_LEN`] bytes. Clients ignore message types they do not know; the rendezvous refuses them.
+
+use core::fmt;
+
+use data_encoding::BASE64URL_NOPAD;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::code::Nameplate;
+
+/// The version of this message set; every opening message carries it.
+pub const SIGNALING_VERSION: u16 = 1;
+
+/// Longest text frame either side accepts, in bytes. Session descriptions are 1 to 4 KiB; the rest is room.
+pub const MAX_FRAME_LEN: usize = 16 * 1024;
+
+/// Longest body inside a relayed frame, in bytes of base64url text: [`MAX_FRAME_LEN`] less the message around it.
+pub const MAX_BODY_LEN: usize = MAX_FRAME_LEN - 256;
+
+/// A 128-bit meeting point that cannot be guessed: a link's door, or where a confirmed session meets again.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Slot([u8; 16]);
+
+impl Slot {
+    /// The slot with these bytes.
+    pub fn new(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// Its 16 bytes.
+    pub fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Slot {
+    /// Knowing a slot is what lets one join it, so it stays out of logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Slot(redacted)")
+    }
+}
+
+impl From<Slot> for String {
+    fn from(slot: Slot) -> Self {
+        BASE64URL_NOPAD.encode(&slot.0)
+    }
+}
+
+impl TryFrom<String> for Slot {
+    type Error = ParseFrameError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).map_err(|_| ParseFrameError)?;
+        bytes.try_into().map(Self).map_err(|_| ParseFrameError)
+    }
+}
+
+/// What one client sends another through the rendezvous: base64url text without padding.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Body(String);
+
+impl Body {
+    /// Wraps bytes for the way through the rendezvous.
+    pub fn from_bytes(bytes: &[u8]) -> Self {
+        Self(BASE64URL_NOPAD.encode(bytes))
+    }
+
+    /// Unwraps the bytes.
+    ///
+    /// # Errors
+    /// [`ParseFrameError`] when the text is not base64url without padding.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, ParseFrameError> {
+        BASE64URL_NOPAD.decode(self.0.as_bytes()).map_err(|_| ParseFrameError)
+    }
+
+    /// Length of the text, in bytes.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is no text at all.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Body({} bytes)", self.0.len())
+    }
+}
+
+/// Where a frame belongs: one of a sender's two doors, or the meeting point of a confirmed session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Door {
+    /// Found by its nameplate.
+    Typed,
+    /// Found by the slot of a link.
+    Link,
+    /// The slot both sides of a confirmed session derive.
+    Meeting,
+}
+
+/// What a receiver names when it claims a sender's door.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Claim {
+    /// The digits before the dash.
+    Nameplate(Nameplate),
+    /// The slot of a link.
+    Slot(Slot),
+}
+
+/// Which end of the transfer a socket speaks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Has the files.
+    Sender,
+    /// Wants them.
+    Receiver,
+}
+
+/// How an attempt at a door ended, as the sender saw it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// The receiver proved that it knows the password; the other door closes.
+    Confirmed,
+    /// The receiver's proof was wrong; this door is spent.
+    WrongCode,
+}
+
+/// One server for finding a path between the peers, as in `RTCIceServer` of the WebRTC specification.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IceServer {
+    /// `stun:` and `turn:` addresses (RFC 7064, RFC 7065).
+    pub urls: Vec<String>,
+    /// TURN user name, if the server wants one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    /// TURN password, if the server wants one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential: Option<String>,
+}
+
+impl fmt::Debug for IceServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IceServer").field("urls", &self.urls).finish_non_exhaustive()
+    }
+}
+
+/// Client to rendezvous.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ClientMessage {
+    /// A sender opens its doors. The first message on its socket.
+    Create {
+        /// [`SIGNALING_VERSION`].
+        v: u16,
+        /// Whether to open a typed door, that is to assign a nameplate.
+        typed: bool,
+        /// The slot of the link door, if there is to be one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        link_slot: Option<Slot>,
+        /// What a private rendezvous asks for before it lets anyone create a session.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        token: Option<String>,
+    },
+    /// A sender whose typed door is gone asks for another nameplate; the link door lives on.
+    OpenDoor,
+    /// A receiver names a door. The first message on its socket.
+    Claim {
+        /// [`SIGNALING_VERSION`].
+        v: u16,
+        /// Which door.
+        at: Claim,
+    },
+    /// Either side of a confirmed session goes to where both meet again.
+    Meet {
+        /// [`SIGNALING_VERSION`].
+        v: u16,
+        /// The meeting point.
+        slot: Slot,
+        /// Which end is speaking.
+        role: Role,
+    },
+    /// Passes a body to the other side.
+    Relay {
+        /// Where the pairing was made.
+        door: Door,
+        /// Which pairing at that door; the rendezvous drops frames of a finished one.
+        attempt: u32,
+        /// What to pass on.
+        body: Body,
+    },
+    /// The sender tells how an attempt ended.
+    Result {
+        /// At which door.
+        door: Door,
+        /// Which attempt.
+        attempt: u32,
+        /// How it ended.
+        outcome: Outcome,
+    },
+}
+
+/// Rendezvous to client.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ServerMessage {
+    /// The answer to [`ClientMessage::Create`] and [`ClientMessage::OpenDoor`].
+    Created {
+        /// The nameplate of the typed door, if one was asked for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        nameplate: Option<Nameplate>,
+        /// How long an unclaimed door stays open, in seconds.
+        ttl: u32,
+    },
+    /// The other side is here.
+    Paired {
+        /// Where.
+        door: Door,
+        /// Number of this pairing at that door, from 1.
+        attempt: u32,
+        /// Servers for finding a path; credentials in them are short-lived.
+        ice_servers: Vec<IceServer>,
+    },
+    /// What the other side sent.
+    Relay {
+        /// Where the pairing was made.
+        door: Door,
+        /// Which pairing.
+        attempt: u32,
+        /// What it sent.
+        body: Body,
+    },
+    /// The other side of a pairing is gone.
+    Left {
+        /// Where the pairing was made.
+        door: Door,
+        /// Which pairing.
+        attempt: u32,
+        /// Why, as far as the rendezvous knows.
+        reason: CloseReason,
+    },
+    /// A door of this sender closed. The socket stays open.
+    DoorClosed {
+        /// Which door.
+        door: Door,
+        /// Why.
+        reason: CloseReason,
+    },
+    /// The rendezvous will not go on with this socket and closes it.
+    Refused {
+        /// Why.
+        reason: CloseReason,
+        /// When it is worth trying again, in seconds from now.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        retry_after: Option<u32>,
+    },
+    /// A type this version does not know; clients ignore it.
+    #[serde(other)]
+    Unknown,
+}
+
+/// Why a socket, a pairing or a door ended. The WebSocket close code is [`CloseReason::code`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum CloseReason {
+    /// It went away without saying why.
+    Gone,
+    /// No such code: unknown, used and expired ones are not told apart.
+    NoSuchCode,
+    /// The receiver's proof of the password was wrong.
+    WrongCode,
+    /// Nobody came before the door's time was up.
+    Expired,
+    /// Too many came and left without proving anything.
+    Exhausted,
+    /// The other door of this session was confirmed.
+    OtherDoor,
+    /// The receiver did not prove that it knows the password in time.
+    ConfirmTimeout,
+    /// Too many requests from this address.
+    RateLimited,
+    /// The rendezvous is full.
+    Busy,
+    /// This rendezvous asks for a token to create sessions.
+    TokenRequired,
+    /// The client speaks another version of the message set.
+    UnsupportedVersion,
+    /// A frame that is not a message, is too long, or makes no sense in this state.
+    BadMessage,
+    /// Nothing was said in time.
+    IdleTimeout,
+    /// The client does not read what is sent to it.
+    SlowReader,
+    /// A newer socket took this one's place at a meeting.
+    Replaced,
+    /// The rendezvous is shutting down.
+    GoingAway,
+    /// A reason this version does not know.
+    #[serde(other)]
+    Unknown,
+}
+
+impl CloseReason {
+    /// The WebSocket close code, 4000 to 4099 (the private range of RFC 6455 §7.4.2).
+    pub fn code(self) -> u16 {
+        match self {
+            Self::Gone => 4000,
+            Self::NoSuchCode => 4001,
+            Self::WrongCode => 4002,
+            Self::Expired => 4003,
+            Self::Exhausted => 4004,
+            Self::OtherDoor => 4005,
+            Self::ConfirmTimeout => 4006,
+            Self::RateLimited => 4007,
+            Self::Busy => 4008,
+            Self::TokenRequired => 4009,
+            Self::UnsupportedVersion => 4010,
+            Self::BadMessage => 4011,
+            Self::IdleTimeout => 4012,
+            Self::SlowReader => 4013,
+            Self::Replaced => 4014,
+            Self::GoingAway => 4015,
+            Self::Unknown => 4099,
+        }
+    }
+}
+
+/// A frame that is not a message of this version. Deliberately without detail: it is the peer's text.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("not a signaling message")]
+pub struct ParseFrameError;
+
+macro_rules! frame {
+    ($message:ty) => {
+        impl $message {
+            /// Parses one text frame.
+            ///
+            /// # Errors
+            /// [`ParseFrameError`] when it is longer than [`MAX_FRAME_LEN`] or not a message of this direction.
+            pub fn parse(frame: &str) -> Result<Self, ParseFrameError> {
+                if frame.len() > MAX_FRAME_LEN {
+                    return Err(ParseFrameError);
+                }
+                serde_json::from_str(frame).map_err(|_| ParseFrameError)
+            }
+
+            /// The message as one text frame.
+            pub fn to_frame(&self) -> String {
+                serde_json::to_string(self).expect("string keys and finite numbers always serialise")
+            }
+        }
+    };
+}
+
+frame!(ClientMessage);
+frame!(ServerMessage);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn nameplate() -> Nameplate {
+        Nameplate::new(48).unwrap()
+    }
+
+    #[test]
+    fn client_frames_are_these_bytes() {
+        let slot = Slot::new([0xab; 16]);
+        let body = Body::from_bytes(b"\x01opaque");
+        let golden = [
+            (
+                ClientMessage::Create { v: 1, typed: true, link_slot: Some(slot), token: None },
+                r#"{"type":"create","v":1,"typed":true,"link_slot":"q6urq6urq6urq6urq6urqw"}"#,
+            ),
+            (ClientMessage::OpenDoor, r#"{"type":"open_door"}"#),
+            (
+                ClientMessage::Claim { v: 1, at: Claim::Nameplate(nameplate()) },
+                r#"{"type":"claim","v":1,"at":{"nameplate":48}}"#,
+            ),
+            (
+                ClientMessage::Claim { v: 1, at: Claim::Slot(slot) },
+                r#"{"type":"claim","v":1,"at":{"slot":"q6urq6urq6urq6urq6urqw"}}"#,
+            ),
+            (
+                ClientMessage::Meet { v: 1, slot, role: Role::Sender },
+                r#"{"type":"meet","v":1,"slot":"q6urq6urq6urq6urq6urqw","role":"sender"}"#,
+            ),
+            (
+                ClientMessage::Relay { door: Door::Typed, attempt: 1, body },
+                r#"{"type":"relay","door":"typed","attempt":1,"body":"AW9wYXF1ZQ"}"#,
+            ),
+            (
+                ClientMessage::Result { door: Door::Link, attempt: 2, outcome: Outcome::WrongCode },
+                r#"{"type":"result","door":"link","attempt":2,"outcome":"wrong_code"}"#,
+            ),
+        ];
+        for (message, frame) in golden {
+            assert_eq!(message.to_frame(), frame);
+            assert_eq!(ClientMessage::parse(frame), Ok(message));
+        }
+    }
+
+    #[test]
+    fn server_frames_are_these_bytes() {
+        let ice_servers = vec![IceServer {
+            urls: vec!["stun:drop.example.org:3478".to_owned()],
+            username: None,
+            credential: None,
+        }];
+        let golden = [
+            (
+                ServerMessage::Created { nameplate: Some(nameplate()), ttl: 300 },
+                r#"{"type":"created","nameplate":48,"ttl":300}"#,
+            ),
+            (
+                ServerMessage::Paired { door: Door::Meeting, attempt: 3, ice_servers },
+                r#"{"type":"paired","door":"meeting","attempt":3,"ice_servers":[{"urls":["stun:drop.example.org:3478"]}]}"#,
+            ),
+            (
+                ServerMessage::Left { door: Door::Typed, attempt: 1, reason: CloseReason::WrongCode },
+                r#"{"type":"left","door":"typed","attempt":1,"reason":"wrong_code"}"#,
+            ),
+            (
+                ServerMessage::DoorClosed { door: Door::Typed, reason: CloseReason::Expired },
+                r#"{"type":"door_closed","door":"typed","reason":"expired"}"#,
+            ),
+            (
+                ServerMessage::Refused { reason: CloseReason::RateLimited, retry_after: Some(7) },
+                r#"{"type":"refused","reason":"rate_limited","retry_after":7}"#,
+            ),
+        ];
+        for (message, frame) in golden {
+            assert_eq!(message.to_frame(), frame);
+            assert_eq!(ServerMessage::parse(frame), Ok(message));
+        }
+    }
+
+    #[test]
+    fn a_client_ignores_what_a_newer_server_says() {
+        let frame = r#"{"type":"weather","sunny":true}"#;
+        assert_eq!(ServerMessage::parse(frame), Ok(ServerMessage::Unknown));
+        let frame = r#"{"type":"refused","reason":"wednesday"}"#;
+        let refused = ServerMessage::Refused { reason: CloseReason::Unknown, retry_after: None };
+        assert_eq!(ServerMessage::parse(frame), Ok(refused));
+    }
+
+    #[test]
+    fn a_server_refuses_what_it_does_not_know() {
+        let deep = format!("{}{}", "[".repeat(4_000), "]".repeat(4_000));
+        let long = format!(r#"{{"type":"open_door","x":"{}"}}"#, "x".repeat(MAX_FRAME_LEN));
+        for frame in [r#"{"type":"weather"}"#, "", "null", "{", &deep, &long] {
+            assert_eq!(ClientMessage::parse(frame), Err(ParseFrameError));
+        }
+        let frame = r#"{"type":"claim","v":1,"at":{"nameplate":7}}"#;
+        assert_eq!(ClientMessage::parse(frame), Err(ParseFrameError), "nameplates have two digits or more");
+    }
+}
