@@ -216,12 +216,7 @@ struct Agreement {
 
 impl Agreement {
     /// The session, once both proofs were good and the nonces are known.
-    fn session(
-        &self,
-        role: Role,
-        nonce_s: &[u8; 32],
-        nonce_r: &[u8; 32],
-    ) -> Result<Session, HandshakeError> {
+    fn session(&self, role: Role, nonce_s: &[u8; 32], nonce_r: &[u8; 32]) -> Result<Session, HandshakeError> {
         self.own.require_common(&self.theirs)?;
         Ok(Session {
             secret: self.schedule.session(),

@@ -279,10 +279,7 @@ impl Message<'_> {
 
     /// Whether a record that contains it counts against the credit (PROTOCOL.md §8.3).
     pub fn is_counted(&self) -> bool {
-        matches!(
-            self,
-            Self::Data { .. } | Self::Batch(_) | Self::FileEnd { .. } | Self::TransferEnd { .. }
-        )
+        matches!(self, Self::Data { .. } | Self::Batch(_) | Self::FileEnd { .. } | Self::TransferEnd { .. })
     }
 
     fn number(&self) -> u8 {
@@ -313,7 +310,7 @@ impl Message<'_> {
     fn encode_body(&self, out: &mut Vec<u8>) {
         match self {
             Self::ManifestPart { purpose, entries } => {
-                out.push(purpose.code());
+                out.push(purpose.to_byte());
                 out.extend_from_slice(entries);
             }
             Self::ManifestEnd { entries, total_size, digest } => {
@@ -424,7 +421,7 @@ fn decode_one(bytes: &[u8]) -> Option<(Message<'_>, usize)> {
 fn decode_body<'a>(number: u8, fields: &mut Fields<'a>) -> Option<Message<'a>> {
     Some(match number {
         1 => Message::ManifestPart {
-            purpose: Purpose::from_code(fields.byte()?)?,
+            purpose: Purpose::from_byte(fields.byte()?)?,
             entries: Cow::Borrowed(fields.rest()),
         },
         2 => Message::ManifestEnd {
@@ -569,10 +566,7 @@ mod tests {
                 Message::State { manifest: None, accepted: false, next: 0 },
                 format!("05 00000026 00 {} 00 00000000", "00".repeat(32)),
             ),
-            (
-                Message::Resume { file: 1, offset: 65_536 },
-                "06 0000000c 00000001 0000000000010000".to_owned(),
-            ),
+            (Message::Resume { file: 1, offset: 65_536 }, "06 0000000c 00000001 0000000000010000".to_owned()),
             (
                 Message::Prefix { file: 1, offset: 65_536, digest },
                 format!("07 0000002c 00000001 0000000000010000 {d}"),
@@ -661,10 +655,7 @@ mod tests {
     fn the_prefix_written_for_a_chunk_is_that_of_a_data_message() {
         let whole = encode(&Message::Data { file: 5, offset: 65_536, bytes: vec![7; 1_000].into() });
         assert_eq!(whole[..DATA_PREFIX_LEN], data_prefix(5, 65_536, 1_000));
-        assert_eq!(
-            encode(&Message::FileEnd { file: 0, len: 0, digest: [0; 32] }).len(),
-            FILE_END_LEN
-        );
+        assert_eq!(encode(&Message::FileEnd { file: 0, len: 0, digest: [0; 32] }).len(), FILE_END_LEN);
     }
 
     #[test]

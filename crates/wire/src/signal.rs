@@ -208,9 +208,8 @@ impl CheckedDescription {
     /// The variant of [`SignalError`] that names what is wrong with it.
     pub fn parse(sdp: &str) -> Result<Self, SignalError> {
         let lines: Vec<&str> = sdp.lines().collect();
-        let values = |name: &str| -> Vec<&str> {
-            lines.iter().filter_map(|line| line.strip_prefix(name)).collect()
-        };
+        let values =
+            |name: &str| -> Vec<&str> { lines.iter().filter_map(|line| line.strip_prefix(name)).collect() };
         match values("m=").as_slice() {
             [media] if is_data_section(media) => {}
             _ => return Err(SignalError::NotADataSection),
@@ -351,8 +350,13 @@ mod tests {
         "00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99:aa:bb:cc:dd:ee:ff";
 
     fn sdp(attributes: &[&str]) -> String {
-        let head =
-            ["v=0", "o=- 1 1 IN IP4 0.0.0.0", "s=-", "t=0 0", "m=application 9 UDP/DTLS/SCTP webrtc-datachannel"];
+        let head = [
+            "v=0",
+            "o=- 1 1 IN IP4 0.0.0.0",
+            "s=-",
+            "t=0 0",
+            "m=application 9 UDP/DTLS/SCTP webrtc-datachannel",
+        ];
         [&head, attributes].concat().join("\r\n")
     }
 

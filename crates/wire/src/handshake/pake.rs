@@ -40,10 +40,7 @@ impl Pake {
     }
 
     /// The shared bytes: equal on both sides if the passwords were.
-    pub(super) fn finish(
-        self,
-        theirs: &[u8; MESSAGE_LEN],
-    ) -> Result<Zeroizing<Vec<u8>>, HandshakeError> {
+    pub(super) fn finish(self, theirs: &[u8; MESSAGE_LEN]) -> Result<Zeroizing<Vec<u8>>, HandshakeError> {
         let [marker, point @ ..] = theirs;
         let expected = match self.role {
             Role::Sender => b'B',
@@ -65,9 +62,9 @@ impl core::fmt::Debug for Pake {
 /// A canonical encoding of a point of the prime-order subgroup other than the identity.
 fn is_group_element(bytes: &[u8; 32]) -> bool {
     let compressed = CompressedEdwardsY(*bytes);
-    compressed
-        .decompress()
-        .is_some_and(|point| point.compress() == compressed && !point.is_identity() && point.is_torsion_free())
+    compressed.decompress().is_some_and(|point| {
+        point.compress() == compressed && !point.is_identity() && point.is_torsion_free()
+    })
 }
 
 #[cfg(test)]

@@ -20,10 +20,7 @@ pub struct Sender {
 impl Sender {
     /// A sender whose door at `at` is guarded by `password`.
     pub fn new(password: &Password, at: &Claim, seed: Seed) -> Self {
-        Self {
-            identities: Identities::new(password, at),
-            rng: ChaCha20Rng::from_seed(seed.into_bytes()),
-        }
+        Self { identities: Identities::new(password, at), rng: ChaCha20Rng::from_seed(seed.into_bytes()) }
     }
 
     /// Takes body 01 and answers with body 02.
@@ -31,10 +28,7 @@ impl Sender {
     /// # Errors
     /// [`HandshakeError::Malformed`], [`HandshakeError::ModeMismatch`] and [`HandshakeError::BadPakeMessage`]; all of
     /// them are soft: nothing keyed has been sent.
-    pub fn receive_hello(
-        mut self,
-        body: &[u8],
-    ) -> Result<(AwaitingConfirm, Vec<u8>), HandshakeError> {
+    pub fn receive_hello(mut self, body: &[u8]) -> Result<(AwaitingConfirm, Vec<u8>), HandshakeError> {
         let opening = Opening::decode(kind::HELLO_R, body)?;
         let theirs = Hello::decode(opening.hello, false)?;
         if theirs.mode != self.identities.mode {

@@ -243,11 +243,7 @@ impl Receiver {
         matches!(self.state, State::Ending | State::Done)
     }
 
-    fn handle_message(
-        &mut self,
-        message: &Message<'_>,
-        body: &Range<usize>,
-    ) -> Result<(), TransferError> {
+    fn handle_message(&mut self, message: &Message<'_>, body: &Range<usize>) -> Result<(), TransferError> {
         match message {
             Message::Ping { token } if self.outbox.len() < MAX_PONGS => {
                 self.send(Message::Pong { token: *token });
@@ -303,12 +299,7 @@ impl Receiver {
         Ok(())
     }
 
-    fn handle_prefix(
-        &mut self,
-        file: u32,
-        offset: u64,
-        digest: &Sha256Digest,
-    ) -> Result<(), Violation> {
+    fn handle_prefix(&mut self, file: u32, offset: u64, digest: &Sha256Digest) -> Result<(), Violation> {
         let manifest = self.receiving()?;
         let plan = &mut self.generation.plan;
         let held = plan.asked.pop_front().filter(|held| (held.file, held.offset) == (file, offset));
@@ -409,13 +400,7 @@ impl Receiver {
         }
     }
 
-    fn start(
-        &mut self,
-        manifest: &Manifest,
-        first: u32,
-        offset: u64,
-        until: u32,
-    ) -> Result<(), Violation> {
+    fn start(&mut self, manifest: &Manifest, first: u32, offset: u64, until: u32) -> Result<(), Violation> {
         self.generation.course.push(manifest, first, offset, until)?;
         self.send(Message::Start { first, offset, until, credit: self.generation.granted });
         Ok(())
