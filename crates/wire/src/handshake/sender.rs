@@ -46,8 +46,8 @@ impl Sender {
         let transcript = self.identities.transcript(&opening, &answer);
         let schedule = KeySchedule::new(&transcript, &shared);
         let agreement = Agreement { transcript, schedule, own, theirs };
-        let body = Opening::encode(kind::HELLO_S, &own_bytes, &message);
-        Ok((AwaitingConfirm { agreement, verifier_nonce }, body))
+        let own_body = Opening::encode(kind::HELLO_S, &own_bytes, &message);
+        Ok((AwaitingConfirm { agreement, verifier_nonce }, own_body))
     }
 }
 
