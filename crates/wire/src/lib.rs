@@ -8,11 +8,14 @@ pub mod code;
 
 pub mod link;
 pub mod signaling;
-pub mod transcript;
+mod transcript;
 
 pub mod keys;
 
+mod cipher;
+
 pub mod attempts;
+pub mod generation;
 pub mod handshake;
 pub mod record;
 

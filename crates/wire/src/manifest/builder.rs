@@ -83,6 +83,11 @@ impl ManifestBuilder {
         Ok(())
     }
 
+    /// What the transfer is for.
+    pub fn purpose(&self) -> Purpose {
+        self.purpose
+    }
+
     /// How many entries there are so far.
     pub fn entry_count(&self) -> usize {
         self.entries.len()

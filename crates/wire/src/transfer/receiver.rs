@@ -1,0 +1,458 @@
+//! The receiver's machine: takes the manifest, asks for consent, and checks that every byte is the next one.
+
+use core::ops::Range;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::course::{Course, Position, Size, entry_count, file_size};
+use super::{CREDIT_WINDOW, MAX_RESUMES, TransferError, Violation};
+use crate::manifest::{Manifest, ManifestBuilder};
+use crate::message::{AbortReason, Batch, DeclineReason, Message, Sha256Digest};
+
+/// What the driver has to do, in the order given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Send this message.
+    Send(Message<'static>),
+    /// The manifest is here: ask the user, then [`Receiver::handle_accept`] or [`Receiver::handle_decline`].
+    Ask(Arc<Manifest>),
+    /// Write bytes of the record just handled.
+    Write {
+        /// Which entry.
+        file: u32,
+        /// Where in the file, in bytes.
+        offset: u64,
+        /// Which bytes of the plaintext.
+        bytes: Range<usize>,
+    },
+    /// Write a whole file from bytes of the record just handled, and commit it.
+    WriteWhole {
+        /// Which entry.
+        file: u32,
+        /// Which bytes of the plaintext.
+        bytes: Range<usize>,
+        /// What its digest must be.
+        digest: Sha256Digest,
+    },
+    /// A file is complete: verify, sync, put in place.
+    Commit {
+        /// Which entry.
+        file: u32,
+        /// Its length, in bytes.
+        len: u64,
+        /// What its digest must be.
+        digest: Sha256Digest,
+    },
+    /// What is on disk of this file is not how the sender's file begins: it starts over.
+    StartOver {
+        /// Which entry.
+        file: u32,
+    },
+    /// Everything has arrived: complete directories, sync, then [`Receiver::handle_finished`].
+    Finish,
+    /// The sender knows that everything is here.
+    Done,
+}
+
+/// A beginning of a file that is on disk from an earlier attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// Which entry.
+    pub file: u32,
+    /// How many bytes: a multiple of a chunk, or the size.
+    pub offset: u64,
+    /// SHA-256 of these bytes as they are on disk.
+    pub digest: Sha256Digest,
+}
+
+/// Answers that may wait to be sent; a sender that asks for more floods.
+const MAX_PONGS: usize = 256;
+
+#[derive(Debug)]
+enum State {
+    Listening,
+    Asking,
+    Receiving,
+    Finishing,
+    Ending,
+    Done,
+    Failed,
+}
+
+/// The receiver's end of one session, across generations.
+#[derive(Debug)]
+pub struct Receiver {
+    state: State,
+    builder: Option<ManifestBuilder>,
+    manifest: Option<Arc<Manifest>>,
+    accepted: bool,
+    outbox: VecDeque<Output>,
+    generation: Generation,
+}
+
+/// What is forgotten when a generation ends.
+#[derive(Debug, Default)]
+struct Generation {
+    course: Course,
+    plan: Plan,
+    /// Bytes of counted records that arrived.
+    received: u64,
+    /// Bytes of counted records that are on disk.
+    written: u64,
+    /// What the sender was told it may send.
+    granted: u64,
+}
+
+/// Which beginnings are still to be proven, and what is to be asked for next.
+#[derive(Debug, Default)]
+struct Plan {
+    waiting: VecDeque<Held>,
+    asked: VecDeque<Held>,
+    next: u32,
+    offset: u64,
+}
+
+impl Default for Receiver {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Receiver {
+    /// A receiver that knows nothing yet. Call [`Receiver::handle_generation`] when the first generation is open.
+    pub fn new() -> Self {
+        Self {
+            state: State::Listening,
+            builder: None,
+            manifest: None,
+            accepted: false,
+            outbox: VecDeque::new(),
+            generation: Generation::default(),
+        }
+    }
+
+    /// A generation is open: the sender is told what this side knows. When the manifest was accepted in an earlier one,
+    /// [`Receiver::handle_accept`] must follow with what is on disk.
+    pub fn handle_generation(&mut self) {
+        if matches!(self.state, State::Done | State::Failed) {
+            return;
+        }
+        self.outbox.clear();
+        self.builder = None;
+        self.generation = Generation::default();
+        let manifest = self.manifest.as_ref().map(|manifest| *manifest.digest());
+        self.send(Message::State { manifest, accepted: self.accepted, next: 0 });
+        match self.state {
+            State::Ending => self.send_done(),
+            State::Receiving => self.state = State::Asking,
+            State::Listening | State::Asking | State::Finishing | State::Done | State::Failed => {}
+        }
+    }
+
+    /// A record of the sender was opened. `record_len` is its length on the transport, in bytes.
+    ///
+    /// # Errors
+    /// [`TransferError`] when the transfer is over; send what [`Receiver::poll_output`] still gives.
+    pub fn handle_record(&mut self, plaintext: &[u8], record_len: usize) -> Result<(), TransferError> {
+        let mut counted = false;
+        for decoded in crate::message::decode(plaintext) {
+            let handled = match decoded {
+                Ok((message, body)) => {
+                    counted |= message.is_counted();
+                    self.handle_message(&message, &body)
+                }
+                Err(_) => Err(Violation::Unreadable.into()),
+            };
+            handled.map_err(|error| self.fail(error))?;
+        }
+        if counted {
+            self.generation.received += record_len as u64;
+        }
+        if self.generation.received > self.generation.granted {
+            return Err(self.fail(Violation::Credit.into()));
+        }
+        Ok(())
+    }
+
+    /// The user agreed. `held` are the beginnings on disk, ascending by entry; empty when everything is new.
+    pub fn handle_accept(&mut self, held: Vec<Held>) {
+        let Some(manifest) = self.manifest.clone() else { return };
+        if !matches!(self.state, State::Asking) {
+            return;
+        }
+        if !self.accepted {
+            self.send(Message::Accept { digest: *manifest.digest() });
+        }
+        (self.state, self.accepted) = (State::Receiving, true);
+        self.generation.granted = CREDIT_WINDOW;
+        self.generation.plan = Plan { waiting: held.into(), ..Plan::default() };
+        self.ask_for_more(&manifest);
+    }
+
+    /// The user said no, or something else speaks against it.
+    pub fn handle_decline(&mut self, reason: DeclineReason) {
+        if matches!(self.state, State::Asking) {
+            self.state = State::Failed;
+            self.send(Message::Decline { reason });
+        }
+    }
+
+    /// A record of `record_len` bytes on the transport is written to disk, as far as it held counted messages.
+    pub fn handle_written(&mut self, record_len: usize) {
+        let generation = &mut self.generation;
+        generation.written = generation.received.min(generation.written + record_len as u64);
+        let total = generation.written + CREDIT_WINDOW;
+        let worth_saying = total >= generation.granted + CREDIT_WINDOW / 8;
+        if worth_saying && matches!(self.state, State::Receiving) {
+            generation.granted = total;
+            self.send(Message::Credit { total });
+        }
+    }
+
+    /// Everything is verified, synced and in place.
+    pub fn handle_finished(&mut self) {
+        if matches!(self.state, State::Finishing) {
+            self.state = State::Ending;
+            self.send_done();
+        }
+    }
+
+    /// This side gives up: the sender will be told.
+    pub fn handle_abort(&mut self, reason: AbortReason, file: Option<u32>) {
+        if !matches!(self.state, State::Done | State::Failed) {
+            self.state = State::Failed;
+            self.outbox.clear();
+            self.send(Message::Abort { reason, file });
+        }
+    }
+
+    /// What to do next, or `None` until something happens.
+    #[must_use]
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outbox.pop_front()
+    }
+
+    /// Whether the sender has confirmed that it knows of the success.
+    pub fn is_done(&self) -> bool {
+        matches!(self.state, State::Done)
+    }
+
+    /// Whether this side has everything, verified and in place.
+    pub fn is_complete(&self) -> bool {
+        matches!(self.state, State::Ending | State::Done)
+    }
+
+    fn handle_message(&mut self, message: &Message<'_>, body: &Range<usize>) -> Result<(), TransferError> {
+        match message {
+            Message::Ping { token } if self.outbox.len() < MAX_PONGS => {
+                self.send(Message::Pong { token: *token });
+            }
+            Message::Ping { .. } => return Err(Violation::Flood.into()),
+            Message::Pong { .. } => {}
+            Message::Bye if self.is_complete() => {}
+            Message::Bye => return Err(TransferError::PeerLeft),
+            Message::Abort { reason, file } => {
+                return Err(TransferError::Aborted { reason: *reason, file: *file });
+            }
+            Message::ManifestPart { purpose, entries } => {
+                self.require_listening()?;
+                let builder = self.builder.get_or_insert_with(|| ManifestBuilder::new(*purpose));
+                if builder.purpose() != *purpose {
+                    return Err(Violation::OtherManifest.into());
+                }
+                builder.push_part(entries)?;
+            }
+            Message::ManifestEnd { entries, total_size, digest } => {
+                self.handle_manifest_end(*entries, *total_size, *digest)?;
+            }
+            Message::Prefix { file, offset, digest } => self.handle_prefix(*file, *offset, digest)?,
+            Message::Data { file, offset, bytes } => self.handle_data(*file, *offset, bytes.len(), body)?,
+            Message::Batch(batch) => self.handle_batch(batch, body)?,
+            Message::FileEnd { file, len, digest } => self.handle_file_end(*file, *len, *digest)?,
+            Message::TransferEnd { digest } => self.handle_transfer_end(digest)?,
+            Message::DoneAck => self.handle_done_ack()?,
+            Message::Accept { .. }
+            | Message::Decline { .. }
+            | Message::State { .. }
+            | Message::Resume { .. }
+            | Message::Start { .. }
+            | Message::Done { .. }
+            | Message::Credit { .. }
+            | Message::Switch { .. } => return Err(Violation::OutOfPlace.into()),
+        }
+        Ok(())
+    }
+
+    fn handle_manifest_end(
+        &mut self,
+        entries: u32,
+        total_size: u64,
+        digest: Sha256Digest,
+    ) -> Result<(), TransferError> {
+        self.require_listening()?;
+        let builder = self.builder.take().ok_or(Violation::OutOfPlace)?;
+        let manifest = Arc::new(builder.finish(entries, total_size, digest)?);
+        self.manifest = Some(Arc::clone(&manifest));
+        self.state = State::Asking;
+        self.outbox.push_back(Output::Ask(manifest));
+        Ok(())
+    }
+
+    fn handle_prefix(&mut self, file: u32, offset: u64, digest: &Sha256Digest) -> Result<(), Violation> {
+        let manifest = self.receiving()?;
+        let plan = &mut self.generation.plan;
+        let held = plan.asked.pop_front().filter(|held| (held.file, held.offset) == (file, offset));
+        let held = held.ok_or(Violation::OutOfPlace)?;
+        if held.digest == *digest {
+            let whole = file_size(&manifest, file) == Some(Size::Declared(offset));
+            let (first, start) = (plan.next, plan.offset);
+            (plan.next, plan.offset) = if whole { (file + 1, 0) } else { (file, offset) };
+            if first < file {
+                self.start(&manifest, first, start, file)?;
+            }
+        } else {
+            self.outbox.push_back(Output::StartOver { file });
+        }
+        self.ask_for_more(&manifest);
+        Ok(())
+    }
+
+    fn handle_data(
+        &mut self,
+        file: u32,
+        offset: u64,
+        len: usize,
+        body: &Range<usize>,
+    ) -> Result<(), Violation> {
+        let position = self.position(file)?;
+        if position.offset != offset {
+            return Err(Violation::Order);
+        }
+        let end = offset.checked_add(len as u64).ok_or(Violation::TooLong)?;
+        if matches!(position.size, Size::Declared(size) if end > size) {
+            return Err(Violation::TooLong);
+        }
+        self.generation.course.advance(len as u64);
+        let bytes = body.end - len..body.end;
+        self.outbox.push_back(Output::Write { file, offset, bytes });
+        Ok(())
+    }
+
+    fn handle_batch(&mut self, batch: &Batch<'_>, body: &Range<usize>) -> Result<(), Violation> {
+        let ranges = batch.ranges().ok_or(Violation::Unreadable)?;
+        let start = body.end - batch.bytes.len();
+        for ((file, len, digest), range) in batch.items.iter().zip(ranges) {
+            let position = self.position(*file)?;
+            if position.offset != 0 {
+                return Err(Violation::Order);
+            }
+            require_size(position.size, u64::from(*len))?;
+            self.generation.course.finish_file();
+            let bytes = start + range.start..start + range.end;
+            self.outbox.push_back(Output::WriteWhole { file: *file, bytes, digest: *digest });
+        }
+        Ok(())
+    }
+
+    fn handle_file_end(&mut self, file: u32, len: u64, digest: Sha256Digest) -> Result<(), Violation> {
+        let position = self.position(file)?;
+        require_size(position.size, len)?;
+        require_size(Size::Declared(len), position.offset)?;
+        self.generation.course.finish_file();
+        self.outbox.push_back(Output::Commit { file, len, digest });
+        Ok(())
+    }
+
+    fn handle_transfer_end(&mut self, digest: &Sha256Digest) -> Result<(), Violation> {
+        let manifest = self.receiving()?;
+        if digest != manifest.digest() {
+            return Err(Violation::OtherManifest);
+        }
+        if !self.generation.course.is_complete(&manifest) {
+            return Err(Violation::TooShort);
+        }
+        self.state = State::Finishing;
+        self.outbox.push_back(Output::Finish);
+        Ok(())
+    }
+
+    fn handle_done_ack(&mut self) -> Result<(), Violation> {
+        if !matches!(self.state, State::Ending) {
+            return Err(Violation::OutOfPlace);
+        }
+        self.state = State::Done;
+        self.outbox.push_back(Output::Done);
+        Ok(())
+    }
+
+    /// Asks for proofs of as many beginnings as may wait, and for everything else once all are proven.
+    fn ask_for_more(&mut self, manifest: &Manifest) {
+        while self.generation.plan.asked.len() < MAX_RESUMES {
+            let Some(held) = self.generation.plan.waiting.pop_front() else { break };
+            self.generation.plan.asked.push_back(held);
+            self.send(Message::Resume { file: held.file, offset: held.offset });
+        }
+        if self.generation.plan.asked.is_empty() {
+            let Plan { next, offset, .. } = self.generation.plan;
+            self.start(manifest, next, offset, entry_count(manifest))
+                .expect("a plan of this side's own asks in order");
+        }
+    }
+
+    fn start(&mut self, manifest: &Manifest, first: u32, offset: u64, until: u32) -> Result<(), Violation> {
+        self.generation.course.push(manifest, first, offset, until)?;
+        self.send(Message::Start { first, offset, until, credit: self.generation.granted });
+        Ok(())
+    }
+
+    /// The file whose turn it is, if it is this one.
+    fn position(&mut self, file: u32) -> Result<Position, Violation> {
+        let manifest = self.receiving()?;
+        let position = self.generation.course.position(&manifest);
+        position.filter(|position| position.file == file).ok_or(Violation::Order)
+    }
+
+    fn receiving(&self) -> Result<Arc<Manifest>, Violation> {
+        match (&self.state, &self.manifest) {
+            (State::Receiving, Some(manifest)) => Ok(Arc::clone(manifest)),
+            _ => Err(Violation::OutOfPlace),
+        }
+    }
+
+    fn require_listening(&self) -> Result<(), Violation> {
+        if matches!(self.state, State::Listening) { Ok(()) } else { Err(Violation::OutOfPlace) }
+    }
+
+    fn send_done(&mut self) {
+        if let Some(manifest) = &self.manifest {
+            let digest = *manifest.digest();
+            self.send(Message::Done { digest });
+        }
+    }
+
+    fn send(&mut self, message: Message<'static>) {
+        self.outbox.push_back(Output::Send(message));
+    }
+
+    fn fail(&mut self, error: TransferError) -> TransferError {
+        match error {
+            TransferError::Violation(_) => self.handle_abort(AbortReason::Protocol, None),
+            TransferError::Manifest(_) => {
+                self.state = State::Asking;
+                self.handle_decline(DeclineReason::InvalidManifest);
+            }
+            TransferError::Aborted { .. } | TransferError::Declined(_) | TransferError::PeerLeft => {}
+        }
+        self.state = State::Failed;
+        error
+    }
+}
+
+/// A file must be as long as it was declared; a stream declares nothing.
+fn require_size(declared: Size, len: u64) -> Result<(), Violation> {
+    match declared {
+        Size::Declared(size) if len < size => Err(Violation::TooShort),
+        Size::Declared(size) if len > size => Err(Violation::TooLong),
+        Size::Declared(_) | Size::Stream => Ok(()),
+    }
+}
