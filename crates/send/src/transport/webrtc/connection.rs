@@ -10,8 +10,9 @@ use tokio::sync::{mpsc, oneshot};
 use webrtc::data_channel::{DataChannel, DataChannelEvent, RTCDataChannelInit};
 use webrtc::peer_connection::{
     PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCConfigurationBuilder,
-    RTCIceCandidateInit, RTCIceCandidateType, RTCIceGatheringState, RTCIceServer, RTCPeerConnectionIceEvent,
-    RTCPeerConnectionState, RTCSessionDescription, SettingEngine, SettingEngineBuilder,
+    RTCIceCandidateInit, RTCIceCandidateType, RTCIceConnectionState, RTCIceGatheringState, RTCIceServer,
+    RTCPeerConnectionIceEvent, RTCPeerConnectionState, RTCSessionDescription, SettingEngine,
+    SettingEngineBuilder,
 };
 use webrtc::runtime::TokioRuntime;
 
@@ -50,7 +51,8 @@ pub(super) async fn run(
 }
 
 /// Why a negotiation stopped without a channel.
-enum Stopped {
+#[derive(Debug)]
+pub(super) enum Stopped {
     /// The owner does not want it any more.
     Abandoned,
     Failed(NegotiationError),
@@ -58,7 +60,7 @@ enum Stopped {
 
 /// A peer connection, its one channel, and what the crate reports about it.
 pub(super) struct Connection {
-    peer: Box<dyn PeerConnection>,
+    pub(super) peer: Box<dyn PeerConnection>,
     pub(super) channel: Arc<dyn DataChannel>,
     changes: mpsc::Receiver<Change>,
     /// Candidates of the peer that came before its description, which they need.
@@ -73,6 +75,8 @@ enum Change {
     Candidate(RTCIceCandidateInit),
     EndOfCandidates,
     State(RTCPeerConnectionState),
+    /// A layer below the channel is ready for the next one to start.
+    Progress,
     ForeignChannel,
 }
 
@@ -84,7 +88,7 @@ const MID: &str = "0";
 
 impl Connection {
     /// Binds the sockets and describes this side.
-    async fn open(config: PeerConfig) -> Result<(Self, String), NegotiationError> {
+    pub(super) async fn open(config: PeerConfig) -> Result<(Self, String), NegotiationError> {
         let ice_servers = servers::usable(&config.ice_servers).await;
         let (reports, changes) = mpsc::channel(CHANGE_QUEUE_LEN);
         let peer = build_peer(ice_servers, reports).await.map_err(setup)?;
@@ -106,14 +110,19 @@ impl Connection {
     }
 
     /// Looks for a path until the channel is open on one.
-    async fn negotiate(&mut self, owner: &mut Owner) -> Result<Path, Stopped> {
+    pub(super) async fn negotiate(&mut self, owner: &mut Owner) -> Result<Path, Stopped> {
         loop {
             tokio::select! {
                 command = owner.commands.recv() => match command {
                     Some(command) => self.obey(command).await,
                     None => return Err(Stopped::Abandoned),
                 },
-                change = self.changes.recv() => self.report(change, owner)?,
+                change = self.changes.recv() => {
+                    if let Some(Change::Progress | Change::State(_)) = change {
+                        self.nudge().await;
+                    }
+                    self.report(change, owner)?;
+                }
                 event = self.channel.poll() => match event {
                     Some(DataChannelEvent::OnOpen) => return Ok(self.path().await),
                     Some(DataChannelEvent::OnClose) | None => return Err(ended(TransportError::Closed)),
@@ -137,6 +146,7 @@ impl Connection {
                     None => Ok(()),
                 };
             }
+            Some(Change::Progress) => return Ok(()),
             Some(Change::ForeignChannel) => return Err(ended(TransportError::Misbehaved)),
             None => return Err(ended(TransportError::Lost)),
         };
@@ -144,6 +154,12 @@ impl Connection {
             tracing::debug!("nobody takes the local candidates");
         }
         Ok(())
+    }
+
+    /// Makes the crate send what it has to send. When ICE or DTLS is done, it queues the first packet of the layer above and
+    /// then sleeps until its next timer, 200 ms later; changing nothing about the channel wakes it.
+    async fn nudge(&self) {
+        let _ = self.channel.set_buffered_amount_low_threshold(0).await;
     }
 
     /// Does what the owner asked for.
@@ -215,7 +231,7 @@ impl Connection {
                     }
                 }
                 Some(Change::ForeignChannel) => return TransportError::Misbehaved,
-                Some(Change::Candidate(_) | Change::EndOfCandidates) => {}
+                Some(Change::Candidate(_) | Change::EndOfCandidates | Change::Progress) => {}
                 None => return TransportError::Lost,
             }
         }
@@ -316,12 +332,12 @@ const RECEIVE_WINDOW_LEN: u32 = 4 << 20;
 /// What is sent and not yet acknowledged, in bytes: one receive window, so that the path is never idle for want of data.
 const SEND_BUFFER_LEN: usize = 4 << 20;
 
-/// Bytes of SCTP in one datagram. With DTLS, UDP and IPv6 headers around it 1,285 bytes go out, which every path of the
-/// Internet that is not broken carries (RFC 8200 §5 demands 1,280).
+/// Bytes of SCTP in one datagram: 1,280, which every path must carry (RFC 8200 §5), less the headers of IPv6, UDP, TURN and
+/// DTLS. Nobody finds out what a path carries beyond that, and a datagram too long for it is lost every time.
 const SCTP_MTU: u32 = 1_191;
 
-/// Between two rounds of checks. The crate's own 200 ms is what delayed an initiator's channel by 203: a round that
-/// finds a path is followed by one that chooses it.
+/// Between two rounds of checks. A round that finds a path is followed by one that chooses it, so the crate's own 200 ms
+/// would be felt.
 const CHECK_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Rounds before a pair of addresses is given up: ten seconds, in which a translator on either side opens up.
@@ -356,6 +372,10 @@ impl PeerConnectionEventHandler for Handler {
         if state == RTCIceGatheringState::Complete {
             self.report(Change::EndOfCandidates).await;
         }
+    }
+
+    async fn on_ice_connection_state_change(&self, _: RTCIceConnectionState) {
+        self.report(Change::Progress).await;
     }
 
     async fn on_connection_state_change(&self, state: RTCPeerConnectionState) {

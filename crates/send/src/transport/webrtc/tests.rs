@@ -3,6 +3,7 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 use tokio::time::timeout;
 
+use super::connection::Connection;
 use super::*;
 use crate::transport::{MAX_MESSAGE_LEN, Path};
 
@@ -126,6 +127,26 @@ async fn a_message_longer_than_a_record_ends_the_transport_it_came_by() {
     left.sender.queue.send(BytesMut::zeroed(MAX_MESSAGE_LEN + 1)).await.unwrap();
     let refused = Err(TransportError::MessageTooLong { len: MAX_MESSAGE_LEN + 1 });
     assert_eq!(timeout(PATIENCE, right.receiver.recv()).await.unwrap(), refused);
+}
+
+#[tokio::test]
+async fn a_peer_that_opens_another_channel_is_refused() {
+    let (mut rogue, sdp) =
+        Connection::open(PeerConfig { ice_servers: Vec::new(), role: Role::Initiator }).await.unwrap();
+    let role = Role::Responder { remote_description: sdp };
+    let mut responder = Negotiation::start(PeerConfig { ice_servers: Vec::new(), role }).await.unwrap();
+    let (to_rogue, commands) = mpsc::channel(EVENT_QUEUE_LEN);
+    let (events, mut candidates) = mpsc::channel(EVENT_QUEUE_LEN);
+    let mut owner = Owner { commands, events };
+    let (done, _) = oneshot::channel();
+    rogue.obey(Command::RemoteDescription { sdp: responder.local_description().to_owned(), done }).await;
+    let both = async { tokio::join!(rogue.negotiate(&mut owner), open(&mut responder, to_rogue.clone())) };
+    let (path, mut transport) = timeout(PATIENCE, both).await.unwrap();
+    assert_eq!(path.unwrap(), Path::LocalNetwork);
+    assert!(matches!(candidates.recv().await, Some(NegotiationEvent::LocalCandidate { .. })));
+
+    let _extra = rogue.peer.create_data_channel("extra", None).await.unwrap();
+    assert_eq!(timeout(PATIENCE, transport.receiver.recv()).await.unwrap(), Err(TransportError::Misbehaved));
 }
 
 #[tokio::test]
