@@ -32,7 +32,7 @@ const SILENCE_DEADLINE: Duration = Duration::from_secs(100);
 /// Bytes read and written at a time. Frames are at most 16 KiB and there are a dozen of them.
 const BUFFER_LEN: usize = 4 * 1024;
 
-/// Where below its address a rendezvous takes WebSockets.
+/// Where below its address a rendezvous waits for clients.
 const SOCKET_PATH: &str = "v1/socket";
 
 /// A connection to a rendezvous.
@@ -134,7 +134,9 @@ impl Connection {
                     Err(_) => return Err(SignalingError::NotAMessage),
                 },
                 Message::Binary(_) => return Err(SignalingError::NotAMessage),
-                Message::Close(frame) => return Err(frame.map_or(SignalingError::Lost, closed)),
+                Message::Close(frame) => {
+                    return Err(frame.map_or(SignalingError::Lost, |frame| closed(&frame)));
+                }
                 // Pings are answered below this layer; here they only show that the server lives.
                 Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
             }
@@ -151,13 +153,21 @@ impl ConnectError {
     fn from_socket(error: SocketError) -> Self {
         match error {
             // A certificate that is refused arrives as an error of the stream below it.
-            SocketError::Io(error) => match error.downcast::<rustls::Error>() {
-                Ok(error) => Self::Tls(TlsError::Rustls(Box::new(error))),
-                Err(error) => Self::Unreachable(error),
+            SocketError::Io(broken) => match broken.downcast::<rustls::Error>() {
+                Ok(refused) => Self::Tls(TlsError::Rustls(Box::new(refused))),
+                Err(broken) => Self::Unreachable(broken),
             },
-            SocketError::Tls(error) => Self::Tls(error),
+            SocketError::Tls(refused) => Self::Tls(refused),
             SocketError::Http(response) => Self::NotARendezvous { status: response.status().as_u16() },
-            error => Self::Protocol(error),
+            SocketError::ConnectionClosed
+            | SocketError::AlreadyClosed
+            | SocketError::Capacity(_)
+            | SocketError::Protocol(_)
+            | SocketError::WriteBufferFull(_)
+            | SocketError::Utf8(_)
+            | SocketError::AttackAttempt
+            | SocketError::Url(_)
+            | SocketError::HttpFormat(_) => Self::Protocol(error),
         }
     }
 }
@@ -165,9 +175,17 @@ impl ConnectError {
 impl SignalingError {
     fn from_socket(error: &SocketError) -> Self {
         match error {
-            SocketError::Protocol(ProtocolError::ResetWithoutClosingHandshake) => Self::Lost,
+            SocketError::Protocol(ProtocolError::ResetWithoutClosingHandshake)
+            | SocketError::ConnectionClosed
+            | SocketError::AlreadyClosed
+            | SocketError::Io(_)
+            | SocketError::Tls(_)
+            | SocketError::WriteBufferFull(_)
+            | SocketError::AttackAttempt
+            | SocketError::Url(_)
+            | SocketError::Http(_)
+            | SocketError::HttpFormat(_) => Self::Lost,
             SocketError::Capacity(_) | SocketError::Utf8(_) | SocketError::Protocol(_) => Self::NotAMessage,
-            _ => Self::Lost,
         }
     }
 }
@@ -198,7 +216,7 @@ fn limits() -> WebSocketConfig {
 }
 
 /// What a close frame says. A code of the WebSocket protocol itself, other than that the server goes away, says nothing.
-fn closed(frame: CloseFrame) -> SignalingError {
+fn closed(frame: &CloseFrame) -> SignalingError {
     if frame.code == CloseCode::Away {
         return SignalingError::Closed(CloseReason::GoingAway);
     }
@@ -319,7 +337,7 @@ mod tests {
         for frame in [Message::text("{"), Message::binary(vec![1, 2, 3]), long] {
             let mut connection = connected(|mut socket| async move {
                 let _ = socket.send(frame).await;
-                while socket.next().await.is_some_and(|frame| frame.is_ok()) {}
+                while socket.next().await.is_some_and(|heard| heard.is_ok()) {}
             })
             .await;
             assert!(matches!(connection.recv().await, Err(SignalingError::NotAMessage)));
@@ -336,7 +354,7 @@ mod tests {
         tokio::time::pause();
         let started = Instant::now();
         assert!(matches!(connection.recv().await, Err(SignalingError::Lost)));
-        assert!(started.elapsed() >= SILENCE_DEADLINE - Duration::from_secs(1));
+        assert!(started.elapsed() + Duration::from_secs(1) >= SILENCE_DEADLINE);
     }
 
     #[tokio::test]

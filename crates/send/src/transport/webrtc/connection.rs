@@ -27,7 +27,7 @@ pub(super) async fn run(
     mut owner: Owner,
     ready: oneshot::Sender<Result<String, NegotiationError>>,
 ) {
-    let (mut connection, description) = match Connection::open(config).await {
+    let (mut connection, description) = match Box::pin(Connection::open(config)).await {
         Ok(opened) => opened,
         Err(error) => {
             let _ = ready.send(Err(error));
@@ -91,7 +91,7 @@ impl Connection {
     pub(super) async fn open(config: PeerConfig) -> Result<(Self, String), NegotiationError> {
         let ice_servers = servers::usable(&config.ice_servers).await;
         let (reports, changes) = mpsc::channel(CHANGE_QUEUE_LEN);
-        let peer = build_peer(ice_servers, reports).await.map_err(setup)?;
+        let peer = Box::pin(build_peer(ice_servers, reports)).await.map_err(setup)?;
         let init = RTCDataChannelInit { ordered: true, negotiated: Some(CHANNEL_ID), ..Default::default() };
         let channel = peer.create_data_channel(CHANNEL_LABEL, Some(init)).await.map_err(setup)?;
         let mut connection =
@@ -121,7 +121,7 @@ impl Connection {
                     if let Some(Change::Progress | Change::State(_)) = change {
                         self.nudge().await;
                     }
-                    self.report(change, owner)?;
+                    Self::report(change, owner)?;
                 }
                 event = self.channel.poll() => match event {
                     Some(DataChannelEvent::OnOpen) => return Ok(self.path().await),
@@ -132,7 +132,8 @@ impl Connection {
         }
     }
 
-    fn report(&self, change: Option<Change>, owner: &Owner) -> Result<(), Stopped> {
+    /// Tells the owner what the crate reported.
+    fn report(change: Option<Change>, owner: &Owner) -> Result<(), Stopped> {
         let event = match change {
             Some(Change::Candidate(init)) => {
                 let mid = init.sdp_mid.filter(|mid| !mid.is_empty()).unwrap_or_else(|| MID.to_owned());
@@ -253,7 +254,12 @@ fn verdict(state: RTCPeerConnectionState) -> Option<TransportError> {
     match state {
         RTCPeerConnectionState::Failed => Some(TransportError::Lost),
         RTCPeerConnectionState::Closed => Some(TransportError::Closed),
-        _ => None,
+        RTCPeerConnectionState::Unspecified
+        | RTCPeerConnectionState::New
+        | RTCPeerConnectionState::Connecting
+        | RTCPeerConnectionState::Connected
+        | RTCPeerConnectionState::Disconnected
+        | _ => None,
     }
 }
 
@@ -292,11 +298,11 @@ async fn build_peer(
     };
     // Browsers hide their addresses behind names under `.local`. Asking for them needs a multicast socket, which not
     // every machine grants; a browser reaches this side without them too.
-    match build(MulticastDnsMode::QueryOnly).await {
+    match Box::pin(build(MulticastDnsMode::QueryOnly)).await {
         Ok(peer) => Ok(Box::new(peer)),
         Err(error) => {
             tracing::debug!(%error, "names under .local cannot be looked up");
-            Ok(Box::new(build(MulticastDnsMode::Disabled).await?))
+            Ok(Box::new(Box::pin(build(MulticastDnsMode::Disabled)).await?))
         }
     }
 }

@@ -88,7 +88,12 @@ async fn receive(channel: &dyn DataChannel, incoming: &mpsc::Sender<BytesMut>) -
                 }
             }
             DataChannelEvent::OnClose => break,
-            _ => {}
+            DataChannelEvent::OnOpen
+            | DataChannelEvent::OnError
+            | DataChannelEvent::OnClosing
+            | DataChannelEvent::OnBufferedAmountLow
+            | DataChannelEvent::OnBufferedAmountHigh
+            | _ => {}
         }
     }
     TransportError::Closed

@@ -77,9 +77,9 @@ impl<'a> ServerUrl<'a> {
             return None;
         }
         let (host, port) = match authority.strip_prefix('[') {
-            Some(rest) => {
-                let (host, rest) = rest.split_once(']')?;
-                (host, rest.strip_prefix(':'))
+            Some(bracketed) => {
+                let (host, port) = bracketed.split_once(']')?;
+                (host, port.strip_prefix(':'))
             }
             None => match authority.split_once(':') {
                 Some((host, port)) => (host, Some(port)),
