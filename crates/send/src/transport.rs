@@ -54,7 +54,7 @@ pub enum TransportError {
     /// The peer cannot be reached any more.
     #[error("the connection was lost")]
     Lost,
-    /// One of the two sides closed it.
+    /// One of the two sides closed it. Whoever was not done yet has to treat that as a loss: it is not authenticated.
     #[error("the connection is closed")]
     Closed,
     /// A message is longer than any record. One that came in closed the connection; one to be sent was not sent.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, interval, timeout, timeout_at};
+use tokio::time::{interval, timeout};
 use webrtc::data_channel::{DataChannel, DataChannelEvent};
 
 use super::Command;
@@ -31,7 +31,7 @@ pub(super) async fn run(mut connection: Connection, driven: Driven, mut commands
     let mut receiving = pin!(receive(&*channel, &incoming));
     let end = tokio::select! {
         error = &mut receiving => End::Received(error),
-        outcome = transmit(&*channel, &mut outgoing) => End::Flushed(outcome),
+        end = transmit(&*channel, &mut outgoing) => end,
         error = watch(&mut connection, &mut commands) => End::Broken(error),
     };
     ending.set(end.reason());
@@ -64,7 +64,7 @@ enum End {
     Flushed(Result<(), TransportError>),
     /// The peer closed the channel, or sent what it must not; everything before that has been handed over.
     Received(TransportError),
-    /// The connection is gone.
+    /// The connection is gone; something may have arrived that has not been handed over.
     Broken(TransportError),
 }
 
@@ -100,14 +100,14 @@ async fn receive(channel: &dyn DataChannel, incoming: &mpsc::Sender<BytesMut>) -
 }
 
 /// Sends what is queued until the owner closes the queue, and then waits for the peer to have it all.
-async fn transmit(
-    channel: &dyn DataChannel,
-    outgoing: &mut mpsc::Receiver<BytesMut>,
-) -> Result<(), TransportError> {
+async fn transmit(channel: &dyn DataChannel, outgoing: &mut mpsc::Receiver<BytesMut>) -> End {
     while let Some(message) = outgoing.recv().await {
-        channel.send(message).await.map_err(|_| TransportError::Lost)?;
+        // The crate refuses a message only when the channel is closed; what arrived before that is still to be read.
+        if channel.send(message).await.is_err() {
+            return End::Broken(TransportError::Closed);
+        }
     }
-    timeout_at(Instant::now() + FLUSH_DEADLINE, flush(channel)).await.unwrap_or(Err(TransportError::Lost))
+    End::Flushed(timeout(FLUSH_DEADLINE, flush(channel)).await.unwrap_or(Err(TransportError::Lost)))
 }
 
 /// The crate has no event for the last acknowledgement, so it is asked.
@@ -115,7 +115,7 @@ async fn flush(channel: &dyn DataChannel) -> Result<(), TransportError> {
     let mut ticks = interval(Duration::from_millis(2));
     loop {
         ticks.tick().await;
-        if channel.outstanding_bytes().await.map_err(|_| TransportError::Lost)? == 0 {
+        if channel.outstanding_bytes().await.map_err(|_| TransportError::Closed)? == 0 {
             return Ok(());
         }
     }
