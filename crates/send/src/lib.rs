@@ -1,1 +1,7 @@
 //! send.
+
+pub mod interfaces;
+
+pub mod discovery;
+pub mod signaling;
+pub mod transport;
