@@ -81,16 +81,16 @@ pub struct Times {
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Limits {
-    /// WebSockets, and HTTP connections beside them, in all. Default 40,000.
+    /// Sockets, and HTTP connections beside them, in all. Default 40,000.
     pub sockets: usize,
-    /// WebSockets per client. Default 20.
+    /// Sockets per client. Default 20.
     pub sockets_per_client: usize,
-    /// HTTP connections per client, until they become WebSockets. Default 40; trusted proxies are exempt.
+    /// HTTP connections per client, until they become sockets. Default 40; trusted proxies are exempt.
     pub connections_per_client: usize,
-    /// New HTTP connections and new WebSockets in all. Default 1000/s burst 1000.
+    /// New HTTP connections and new sockets in all. Default 1000/s burst 1000.
     #[serde(deserialize_with = "optional_rate")]
     pub accepts: Option<Rate>,
-    /// New WebSockets per client. Default 120/min burst 60.
+    /// New sockets per client. Default 120/min burst 60.
     #[serde(deserialize_with = "optional_rate")]
     pub connects: Option<Rate>,
     /// New sessions per client. Default 20/min burst 20.
@@ -139,7 +139,8 @@ pub struct Rate {
 pub struct Token(String);
 
 impl Config {
-    /// Reads a configuration: `flags` win over the environment, that over the file, that over the default.
+    /// Reads a configuration: later `flags` win over earlier ones, those over the environment, that over the file, and
+    /// that over the default. What is not named stays.
     ///
     /// `RENDEZVOUS_TIMES__CODE_TTL=60` in `environment` is `code_ttl = 60` in the table `times` of the file; a value
     /// that is not TOML is taken as a string.
@@ -149,7 +150,7 @@ impl Config {
     pub fn load(
         file: Option<&Path>,
         environment: impl IntoIterator<Item = (String, String)>,
-        flags: toml::Table,
+        flags: impl IntoIterator<Item = toml::Table>,
     ) -> Result<Self, ConfigError> {
         let mut table = file.map_or_else(|| Ok(toml::Table::new()), read)?;
         for (name, text) in environment {
@@ -157,8 +158,8 @@ impl Config {
                 overlay(&mut table, &key, parse_value(&text));
             }
         }
-        for (key, value) in flags {
-            table.insert(key, value);
+        for flag in flags {
+            merge(&mut table, flag);
         }
         let config: Self = toml::Value::Table(table).try_into()?;
         ice::check(&config.ice_servers)?;
@@ -184,11 +185,11 @@ impl Default for Config {
 impl Default for Times {
     fn default() -> Self {
         Self {
-            code_ttl: Duration::from_secs(300),
+            code_ttl: Duration::from_mins(5),
             confirm: Duration::from_secs(10),
             link_pause: Duration::from_secs(2),
-            nameplate_rest: Duration::from_secs(120),
-            meeting_ttl: Duration::from_secs(600),
+            nameplate_rest: Duration::from_mins(2),
+            meeting_ttl: Duration::from_mins(10),
             refusal_delay: Duration::from_millis(300),
             request_head: Duration::from_secs(10),
             first_message: Duration::from_secs(5),
@@ -316,16 +317,22 @@ fn parse_value(text: &str) -> toml::Value {
     text.parse().unwrap_or_else(|_| toml::Value::String(text.to_owned()))
 }
 
-fn overlay(table: &mut toml::Table, key: &[String], value: toml::Value) {
-    match key {
-        [] => {}
-        [name] => {
-            table.insert(name.clone(), value);
-        }
-        [name, rest @ ..] => {
-            let inner = table.entry(name.clone()).or_insert_with(|| toml::Table::new().into());
-            if let toml::Value::Table(inner) = inner {
-                overlay(inner, rest, value);
+/// Sets what `path` names.
+fn overlay(table: &mut toml::Table, path: &[String], value: toml::Value) {
+    let nested =
+        path.iter().rev().fold(value, |inner, name| toml::Table::from_iter([(name.clone(), inner)]).into());
+    if let toml::Value::Table(setting) = nested {
+        merge(table, setting);
+    }
+}
+
+/// Adds `more` to `table`, table by table; what is in both is taken from `more`.
+fn merge(table: &mut toml::Table, more: toml::Table) {
+    for (key, value) in more {
+        match (table.get_mut(&key), value) {
+            (Some(toml::Value::Table(inner)), toml::Value::Table(deeper)) => merge(inner, deeper),
+            (_, other) => {
+                table.insert(key, other);
             }
         }
     }
@@ -350,8 +357,8 @@ fn optional_rate<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Ra
 }
 
 const SECOND: Duration = Duration::from_secs(1);
-const MINUTE: Duration = Duration::from_secs(60);
-const HOUR: Duration = Duration::from_secs(3600);
+const MINUTE: Duration = Duration::from_mins(1);
+const HOUR: Duration = Duration::from_hours(1);
 
 #[cfg(test)]
 mod tests {
@@ -359,7 +366,7 @@ mod tests {
 
     fn load(environment: &[(&str, &str)], flags: &str) -> Result<Config, ConfigError> {
         let owned = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        Config::load(None, owned, flags.parse().unwrap())
+        Config::load(None, owned, [flags.parse().unwrap()])
     }
 
     #[test]
@@ -380,11 +387,12 @@ mod tests {
                     [[ice_servers]]\nurls = ['stun:stun.example.org']\n";
         std::fs::write(&path, text).unwrap();
         let environment = [("RENDEZVOUS_LISTEN".to_owned(), "127.0.0.1:4".to_owned())];
-        let config = Config::load(Some(&path), environment, toml::Table::new());
+        let config = Config::load(Some(&path), environment, ["limits.meets = 'off'".parse().unwrap()]);
         std::fs::remove_dir_all(&directory).unwrap();
         let config = config.unwrap();
         assert_eq!(config.listen.port(), 4);
-        assert_eq!(config.limits.claims, Rate::new(1, HOUR, 2));
+        assert_eq!(config.limits.claims, Rate::new(1, HOUR, 2), "a flag replaces its setting, not the table");
+        assert_eq!(config.limits.meets, None);
         assert_eq!(config.trusted_proxies.len(), 1);
         assert_eq!(config.ice_servers.len(), 1);
     }

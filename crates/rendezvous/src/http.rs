@@ -66,7 +66,7 @@ impl Rendezvous {
         self.hub.drain(deadline).await;
     }
 
-    /// How many WebSockets are open.
+    /// How many sockets are open.
     pub fn socket_count(&self) -> usize {
         self.hub.socket_count()
     }
@@ -159,7 +159,7 @@ async fn upgrade(
     }
 }
 
-/// The page's policy. Safari before 15.4 does not count WebSockets as `'self'`, so they are named when the host can be.
+/// The page's policy. Safari before 15.4 does not count sockets as `'self'`, so they are named when the host can be.
 fn content_security_policy(request: &HeaderMap) -> HeaderValue {
     let host = request.get(header::HOST).and_then(|host| host.to_str().ok()).filter(|host| is_plain(host));
     let sockets = host.map_or_else(String::new, |host| format!(" ws://{host} wss://{host}"));

@@ -138,10 +138,7 @@ impl Hub {
     /// Tells every client that the server goes away, waits until they are gone, and stops those that are not by then.
     pub(crate) async fn drain(&self, deadline: Duration) {
         self.draining.cancel();
-        let mut state = self.state();
-        state.registry.handle_shutdown(now());
-        self.perform(&mut state);
-        drop(state);
+        self.say_goodbye();
         self.sockets.close();
         if time::timeout(deadline, self.sockets.wait()).await.is_err() {
             self.kill();
@@ -177,6 +174,12 @@ impl Hub {
             tokio::spawn(drive(hub, wake, stop.clone()));
             stop.drop_guard()
         });
+    }
+
+    fn say_goodbye(&self) {
+        let mut state = self.state();
+        state.registry.handle_shutdown(now());
+        self.perform(&mut state);
     }
 
     /// Does what is due, and says when it is to be called again.
@@ -328,7 +331,7 @@ fn now() -> Instant {
 }
 
 /// Between two sweeps of the limits' tables.
-const SWEEP: Duration = Duration::from_secs(60);
+const SWEEP: Duration = Duration::from_mins(1);
 
 /// How long an address keeps its pseudonym in the logs.
-const SALT_LIFE: Duration = Duration::from_secs(24 * 3600);
+const SALT_LIFE: Duration = Duration::from_hours(24);

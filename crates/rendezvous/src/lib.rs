@@ -43,17 +43,24 @@
 //! which performs; sockets; HTTP; the listener.
 
 mod client_ip;
-mod config;
-mod http;
-mod hub;
 mod ice;
-mod limits;
-mod origin;
-mod outbox;
-mod page;
+
+mod config;
+
 mod registry;
-mod server;
+
+mod limits;
+mod outbox;
+
+mod hub;
+
+mod origin;
+mod page;
 mod socket;
+
+mod http;
+
+mod server;
 
 pub use config::{Config, ConfigError, Limits, ParseRateError, Rate, Times, Token};
 pub use http::{Rendezvous, router};

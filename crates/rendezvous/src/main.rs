@@ -14,7 +14,7 @@ use tracing_subscriber::EnvFilter;
 /// The meeting point of `send`: pairs two sides and passes on what it cannot read.
 ///
 /// Every setting of the configuration file is also an environment variable: `code_ttl` in the table `times` is
-/// RENDEZVOUS_TIMES__CODE_TTL. A flag wins over the environment, that over the file.
+/// `RENDEZVOUS_TIMES__CODE_TTL`. A flag wins over the environment, that over the file.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Args {
@@ -33,13 +33,13 @@ struct Args {
     /// STUN server that pairs are told about, such as stun:stun.example.org:3478; may be repeated
     #[arg(long = "stun", value_name = "URL")]
     stun: Vec<String>,
-    /// What clients must know to create a session. In the environment (RENDEZVOUS_TOKEN) it is out of sight of `ps`
+    /// What clients must know to create a session. In the environment (`RENDEZVOUS_TOKEN`) it is out of sight of `ps`
     #[arg(long, value_name = "SECRET")]
     token: Option<String>,
     /// Any other setting, as in the file: `--set limits.claims='"10/min burst 5"'`; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE")]
     settings: Vec<String>,
-    /// How to write logs, to the standard error; RUST_LOG says which
+    /// How to write logs, to the standard error; `RUST_LOG` says which
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
     /// Ask the server that runs with these settings whether it is well, and exit with 0 or 1
@@ -90,44 +90,31 @@ async fn serve(config: Config) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The flags as the table of settings they stand for.
-fn flags(args: &Args) -> Result<toml::Table, Box<dyn Error>> {
-    let mut table = toml::Table::new();
+/// The flags as the settings they stand for; `--set` first, so that a flag of its own name wins.
+fn flags(args: &Args) -> Result<Vec<toml::Table>, Box<dyn Error>> {
+    let mut settings = Vec::new();
     for setting in &args.settings {
-        let parsed: toml::Table =
-            setting.parse().map_err(|_| format!("`--set {setting}` is not KEY=VALUE"))?;
-        merge(&mut table, parsed);
+        settings.push(setting.parse().map_err(|_| format!("`--set {setting}` is not KEY=VALUE"))?);
     }
+    let mut set =
+        |key: &str, value: toml::Value| settings.push(toml::Table::from_iter([(key.to_owned(), value)]));
     if let Some(listen) = args.listen {
-        table.insert("listen".to_owned(), listen.to_string().into());
+        set("listen", listen.to_string().into());
     }
     if let Some(token) = &args.token {
-        table.insert("token".to_owned(), token.clone().into());
+        set("token", token.clone().into());
     }
-    for (key, values) in
-        [("trusted_proxies", &args.trusted_proxies), ("allowed_origins", &args.allowed_origins)]
-    {
-        if !values.is_empty() {
-            table.insert(key.to_owned(), values.clone().into());
-        }
+    if !args.trusted_proxies.is_empty() {
+        set("trusted_proxies", args.trusted_proxies.clone().into());
+    }
+    if !args.allowed_origins.is_empty() {
+        set("allowed_origins", args.allowed_origins.clone().into());
     }
     if !args.stun.is_empty() {
         let server = toml::Table::from_iter([("urls".to_owned(), args.stun.clone().into())]);
-        table.insert("ice_servers".to_owned(), vec![toml::Value::Table(server)].into());
+        set("ice_servers", vec![toml::Value::Table(server)].into());
     }
-    Ok(table)
-}
-
-/// Adds `more` to `table`, table by table.
-fn merge(table: &mut toml::Table, more: toml::Table) {
-    for (key, value) in more {
-        match (table.get_mut(&key), value) {
-            (Some(toml::Value::Table(inner)), toml::Value::Table(more)) => merge(inner, more),
-            (_, value) => {
-                table.insert(key, value);
-            }
-        }
-    }
+    Ok(settings)
 }
 
 fn log(format: LogFormat) {
@@ -145,7 +132,7 @@ fn healthcheck(listen: SocketAddr) -> io::Result<()> {
         IpAddr::V4(Ipv4Addr::UNSPECIFIED) => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V6(Ipv6Addr::UNSPECIFIED) if !has_ipv6() => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V6(Ipv6Addr::UNSPECIFIED) => IpAddr::V6(Ipv6Addr::LOCALHOST),
-        chosen => chosen,
+        chosen @ (IpAddr::V4(_) | IpAddr::V6(_)) => chosen,
     };
     let server = SocketAddr::new(address, listen.port());
     let mut stream = TcpStream::connect_timeout(&server, HEALTH_DEADLINE)?;
@@ -166,9 +153,9 @@ fn has_ipv6() -> bool {
 fn report(out: &mut impl Write, error: &dyn Error) -> io::Result<()> {
     writeln!(out, "error: {error}")?;
     let mut cause = error.source();
-    while let Some(error) = cause {
-        writeln!(out, "  caused by: {error}")?;
-        cause = error.source();
+    while let Some(inner) = cause {
+        writeln!(out, "  caused by: {inner}")?;
+        cause = inner.source();
     }
     Ok(())
 }

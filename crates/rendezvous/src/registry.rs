@@ -423,7 +423,7 @@ impl Registry {
                 self.pass(id, (door, attempt), Role::Receiver, body.len())
             }
             Place::Meeting(slot, role) if door == Door::Meeting => {
-                self.meetings.pass(slot, role, attempt, body.len(), now)
+                self.meetings.pass((slot, role), attempt, body.len(), now)
             }
             Place::Lobby => Passage::Exceeded,
             Place::Receiver(..) | Place::Meeting(..) | Place::Refused => Passage::Nowhere,
@@ -710,7 +710,7 @@ const MOST_REOPENINGS: u32 = 2;
 const MOST_SOFT_DROPS: u32 = 3;
 
 /// The longest a claimer may hold a door, whatever is configured (PROTOCOL.md §4).
-const LONGEST_CONFIRM: Duration = Duration::from_secs(60);
+const LONGEST_CONFIRM: Duration = Duration::from_mins(1);
 
 /// How long a sender whose last door closed has to ask for another: its client does so at once.
 const DOORLESS: Duration = Duration::from_secs(30);

@@ -219,7 +219,7 @@ const HEAD_LEN: usize = 16 * 1024;
 
 /// How long a connection may speak plain HTTP. The page loads in a second; a client that does not read what it asked
 /// for, which no other timer sees, ends here.
-const CONNECTION_LIFE: Duration = Duration::from_secs(120);
+const CONNECTION_LIFE: Duration = Duration::from_mins(2);
 
 /// Pause after the system refuses to accept, which it does when it is out of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

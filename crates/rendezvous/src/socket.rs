@@ -66,11 +66,11 @@ impl Task {
         }
     }
 
-    async fn receive(&mut self, message: Message) -> ControlFlow<()> {
+    async fn receive(&mut self, frame: Message) -> ControlFlow<()> {
         if !self.frames.take() {
             return self.refuse(CloseReason::RateLimited);
         }
-        match message {
+        match frame {
             Message::Text(text) => match ClientMessage::parse(&text) {
                 Ok(message) => {
                     self.first_message_by = None;

@@ -139,7 +139,7 @@ const LONG_WINDOW: u32 = 3600;
 mod tests {
     use super::*;
 
-    const MINUTE: Duration = Duration::from_secs(60);
+    const MINUTE: Duration = Duration::from_mins(1);
 
     fn client(text: &str) -> ClientKey {
         ClientKey::new(text.parse().unwrap())

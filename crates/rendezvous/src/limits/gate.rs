@@ -104,35 +104,36 @@ fn holders(client: ClientKey) -> impl Iterator<Item = (Holder, usize)> {
 mod tests {
     use super::*;
 
-    fn client(text: &str) -> Option<ClientKey> {
-        Some(ClientKey::new(text.parse().unwrap()))
+    fn client(text: &str) -> ClientKey {
+        ClientKey::new(text.parse().unwrap())
     }
 
     #[test]
     fn a_client_has_so_many_places_and_gets_them_back() {
         let gate = Gate::new(100, 2);
-        let first = gate.enter(client("192.0.2.1")).unwrap();
-        let _second = gate.enter(client("192.0.2.1")).unwrap();
-        assert_eq!(gate.enter(client("192.0.2.1")).unwrap_err(), Full::Client);
-        assert!(gate.enter(client("192.0.2.2")).is_ok());
+        let first = gate.enter(Some(client("192.0.2.1"))).unwrap();
+        let _second = gate.enter(Some(client("192.0.2.1"))).unwrap();
+        assert_eq!(gate.enter(Some(client("192.0.2.1"))).unwrap_err(), Full::Client);
+        assert!(gate.enter(Some(client("192.0.2.2"))).is_ok());
         drop(first);
-        assert!(gate.enter(client("192.0.2.1")).is_ok());
+        assert!(gate.enter(Some(client("192.0.2.1"))).is_ok());
     }
 
     #[test]
     fn all_clients_together_have_so_many_places() {
         let gate = Gate::new(2, 2);
-        let _first = gate.enter(client("192.0.2.1")).unwrap();
+        let _first = gate.enter(Some(client("192.0.2.1"))).unwrap();
         let _second = gate.enter(None).unwrap();
-        assert_eq!(gate.enter(client("192.0.2.2")).unwrap_err(), Full::Server);
+        assert_eq!(gate.enter(Some(client("192.0.2.2"))).unwrap_err(), Full::Server);
         assert_eq!(gate.enter(None).unwrap_err(), Full::Server);
     }
 
     #[test]
     fn an_ipv6_48_has_five_times_the_places_of_a_64() {
         let gate = Gate::new(100, 2);
-        let passes: Vec<_> =
-            (0..50).filter_map(|net| gate.enter(client(&format!("2001:db8:0:{net:x}::1"))).ok()).collect();
+        let passes: Vec<_> = (0..50)
+            .filter_map(|net| gate.enter(Some(client(&format!("2001:db8:0:{net:x}::1")))).ok())
+            .collect();
         assert_eq!(passes.len(), 10);
         drop(passes);
         assert!(gate.counts().of.is_empty());

@@ -82,9 +82,9 @@ mod tests {
             assert_eq!(allowance.take(2048), Taken::Passes);
         }
         assert_eq!(allowance.take(0), Taken::Exceeded, "the 65th message");
-        let mut allowance = Allowance::default();
-        assert_eq!(allowance.take(BYTES), Taken::Passes);
-        assert_eq!(allowance.take(1), Taken::Exceeded);
+        let mut bytes = Allowance::default();
+        assert_eq!(bytes.take(BYTES), Taken::Passes);
+        assert_eq!(bytes.take(1), Taken::Exceeded);
     }
 
     #[test]
@@ -92,7 +92,10 @@ mod tests {
         let start = Instant::now();
         let mut refilling = Refilling::new(start);
         assert_eq!(refilling.take(BYTES, start), Taken::Passes);
-        assert_eq!(refilling.take(1, start + REFILL - Duration::from_millis(1)), Taken::Exceeded);
+        assert_eq!(
+            refilling.take(1, (start + REFILL).checked_sub(Duration::from_millis(1)).unwrap()),
+            Taken::Exceeded
+        );
         assert_eq!(refilling.take(BYTES, start + REFILL), Taken::Passes);
         assert_eq!(refilling.take(1, start + REFILL), Taken::Exceeded);
     }

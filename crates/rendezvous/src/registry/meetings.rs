@@ -104,7 +104,13 @@ impl Meetings {
     }
 
     /// Where a body of `len` bytes goes that `role` sent for pairing number `attempt`.
-    pub(super) fn pass(&mut self, slot: Slot, role: Role, attempt: u32, len: usize, now: Instant) -> Passage {
+    pub(super) fn pass(
+        &mut self,
+        (slot, role): (Slot, Role),
+        attempt: u32,
+        len: usize,
+        now: Instant,
+    ) -> Passage {
         let Some(meeting) = self.by_slot.get_mut(&slot) else { return Passage::Nowhere };
         let current = meeting.pairing;
         let (mine, other) = meeting.seats(role);
@@ -160,7 +166,7 @@ impl Meeting {
 mod tests {
     use super::*;
 
-    const TTL: Duration = Duration::from_secs(600);
+    const TTL: Duration = Duration::from_mins(10);
     const ALICE: ConnectionId = ConnectionId(1);
     const BOB: ConnectionId = ConnectionId(2);
 
@@ -180,7 +186,7 @@ mod tests {
             joined.paired
         };
         assert_eq!(pair(start), Some((ALICE, 1)));
-        let almost = start + TTL - Duration::from_millis(1);
+        let almost = (start + TTL).checked_sub(Duration::from_millis(1)).unwrap();
         assert_eq!(pair(almost), Some((ALICE, 2)));
         assert_eq!(pair(almost + TTL), Some((ALICE, 1)), "forgotten");
     }

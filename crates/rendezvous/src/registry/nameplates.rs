@@ -110,7 +110,7 @@ const DRAWS: usize = 64;
 mod tests {
     use super::*;
 
-    const REST: Duration = Duration::from_secs(120);
+    const REST: Duration = Duration::from_mins(2);
     const MAILBOX: MailboxId = MailboxId(1);
 
     fn counter() -> impl FnMut() -> u64 {
@@ -149,7 +149,11 @@ mod tests {
             nameplates.release(*nameplate, MAILBOX, now);
             assert_eq!(nameplates.find(*nameplate), None);
         }
-        let early = nameplates.allocate(MAILBOX, &mut entropy, now + REST - Duration::from_millis(1));
+        let early = nameplates.allocate(
+            MAILBOX,
+            &mut entropy,
+            (now + REST).checked_sub(Duration::from_millis(1)).unwrap(),
+        );
         assert_eq!(early.map(Nameplate::digits), Some(3), "resting ones count as taken");
         let late = nameplates.allocate(MAILBOX, &mut entropy, now + REST);
         assert_eq!(late.map(Nameplate::digits), Some(2));
