@@ -18,6 +18,10 @@ const FLUSH_DEADLINE: Duration = Duration::from_secs(5);
 /// How long a closing side waits for the peer to close its side of the channel too.
 const GOODBYE_DEADLINE: Duration = Duration::from_secs(1);
 
+/// How long the reader has, after the peer has closed the connection, for what is still in the crate's queues. Without a
+/// limit a goodbye of which only a part arrives would keep the connection for ever.
+const READ_DEADLINE: Duration = Duration::from_secs(30);
+
 /// Runs until one side closes or the connection is lost, and closes the connection.
 ///
 /// 1. Messages run both ways until something ends that.
@@ -50,9 +54,13 @@ pub(super) async fn run(mut connection: Connection, driven: Driven, mut commands
         }
         End::Broken(error) => {
             let _ = flushed.send(Err(error));
-            // Ends the channel's events, so that the reader gets the rest of them and no more.
+            let is_read =
+                error == TransportError::Closed && timeout(READ_DEADLINE, &mut receiving).await.is_ok();
+            // Ends the channel's events, so that the reader gets those that are left and no more.
             connection.close().await;
-            receiving.await;
+            if !is_read {
+                receiving.await;
+            }
         }
     }
 }
