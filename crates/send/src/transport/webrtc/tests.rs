@@ -123,19 +123,23 @@ async fn a_reader_that_does_not_read_holds_the_sender_up_and_loses_nothing() {
 }
 
 #[tokio::test]
-async fn a_goodbye_does_not_overtake_a_whole_credit_window() {
-    /// 32 MiB of records, the most that a receiver ever grants.
+async fn a_goodbye_does_not_overtake_what_a_late_reader_has_yet_to_read() {
     const COUNT: u32 = 512;
     const LEN: usize = 65_536;
     let (mut left, mut right) = connect().await;
     for number in 0..COUNT {
         timeout(PATIENCE, left.sender.send(numbered(number, LEN))).await.unwrap().unwrap();
     }
-    assert_eq!(timeout(PATIENCE, left.sender.close()).await.unwrap(), Ok(()));
-    for number in 0..COUNT {
-        assert_eq!(right.receiver.recv().await.unwrap(), numbered(number, LEN), "message {number}");
-    }
-    assert_eq!(right.receiver.recv().await, Err(TransportError::Closed));
+    let reading = async {
+        for number in 0..COUNT {
+            assert_eq!(right.receiver.recv().await.unwrap(), numbered(number, LEN), "message {number}");
+        }
+        right.receiver.recv().await
+    };
+    let (closed, end) =
+        timeout(PATIENCE, async { tokio::join!(left.sender.close(), reading) }).await.unwrap();
+    assert_eq!(closed, Ok(()));
+    assert_eq!(end, Err(TransportError::Closed));
 }
 
 #[tokio::test]
