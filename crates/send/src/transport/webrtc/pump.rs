@@ -19,10 +19,6 @@ const FLUSH_DEADLINE: Duration = Duration::from_secs(5);
 /// everything out of SCTP; the end of the connection throws away what is still there.
 const GOODBYE_DEADLINE: Duration = Duration::from_secs(5);
 
-/// How long it waits after that for the peer to close the connection, which a peer of this program does when its reader has
-/// everything. A browser may leave that to this side.
-const LEAVE_DEADLINE: Duration = Duration::from_secs(1);
-
 /// How long the reader has, after the peer has closed the connection, for what is still in the crate's queues. Without a
 /// limit a goodbye of which only a part arrives would keep the connection for ever.
 const READ_DEADLINE: Duration = Duration::from_secs(30);
@@ -49,7 +45,6 @@ pub(super) async fn run(mut connection: Connection, driven: Driven, mut commands
         End::Flushed(outcome) => {
             if outcome.is_ok() && channel.close().await.is_ok() {
                 let _ = timeout(GOODBYE_DEADLINE, &mut receiving).await;
-                let _ = timeout(LEAVE_DEADLINE, connection.failure()).await;
             }
             connection.close().await;
             let _ = flushed.send(outcome);
