@@ -100,6 +100,9 @@ impl Outgoing {
 
     /// Closes both directions once the peer has acknowledged everything queued; returns when that is done.
     ///
+    /// Acknowledged means that it is in the peer's memory. A peer that has more than about 16 MiB unread at that moment may
+    /// lose the end of it, which is why a receiver says in a message of its own that it has everything.
+    ///
     /// # Errors
     /// How the transport ended, when the peer did not acknowledge everything in time.
     pub async fn close(self) -> Result<(), TransportError> {

@@ -15,8 +15,13 @@ use crate::transport::{Driven, TransportError, deliver};
 /// How long a closing side waits for the peer to acknowledge what was sent.
 const FLUSH_DEADLINE: Duration = Duration::from_secs(5);
 
-/// How long a closing side waits for the peer to close its side of the channel too.
-const GOODBYE_DEADLINE: Duration = Duration::from_secs(1);
+/// How long a closing side waits for the peer to close its side of the channel too. The peer does so once it has taken
+/// everything out of SCTP; the end of the connection throws away what is still there.
+const GOODBYE_DEADLINE: Duration = Duration::from_secs(5);
+
+/// How long the reader has, after the peer has closed the connection, for what is still in the crate's queues. Without a
+/// limit a goodbye of which only a part arrives would keep the connection for ever.
+const READ_DEADLINE: Duration = Duration::from_secs(30);
 
 /// Runs until one side closes or the connection is lost, and closes the connection.
 ///
@@ -50,9 +55,13 @@ pub(super) async fn run(mut connection: Connection, driven: Driven, mut commands
         }
         End::Broken(error) => {
             let _ = flushed.send(Err(error));
-            // Ends the channel's events, so that the reader gets the rest of them and no more.
+            let is_read =
+                error == TransportError::Closed && timeout(READ_DEADLINE, &mut receiving).await.is_ok();
+            // Ends the channel's events, so that the reader gets those that are left and no more.
             connection.close().await;
-            receiving.await;
+            if !is_read {
+                receiving.await;
+            }
         }
     }
 }
@@ -77,8 +86,8 @@ impl End {
     }
 }
 
-/// Takes messages from the channel for as long as it lasts. While the reader is busy nothing is taken, the channel's
-/// window fills (at most 256 messages and the receive window), and the peer stops sending.
+/// Takes messages from the channel for as long as it lasts. While the reader is busy nothing is taken; then 256 messages
+/// wait in the channel, as many below it, and a receive window in SCTP, before the peer is held up.
 async fn receive(channel: &dyn DataChannel, incoming: &mpsc::Sender<BytesMut>) -> TransportError {
     while let Some(event) = channel.poll().await {
         match event {
