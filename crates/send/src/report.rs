@@ -109,14 +109,13 @@ pub enum Event {
     /// An attempt ended without a session. What follows, if the command goes on, is another [`Event::CodeReady`].
     AttemptFailed(AttemptFailure),
     /// Both sides proved that they know the code; everything from here on is sealed.
-    Paired {
-        /// What the peer calls itself, if it says so.
-        peer: Option<Arc<str>>,
-    },
+    Paired,
     /// Data can flow, for the first time or over another path than before.
     Connected {
         /// How it flows.
         path: Path,
+        /// What the peer calls itself, if it says so.
+        peer: Option<Arc<str>>,
     },
     /// The receiver is being asked whether to accept (on the sender's side).
     AwaitingConsent,
@@ -241,6 +240,8 @@ pub struct Finished {
     pub moved: u64,
     /// From the first byte to the last confirmation.
     pub elapsed: Duration,
+    /// Where it stands on this machine: the file, or the directory of several. `None` at the sender.
+    pub place: Option<PathBuf>,
 }
 
 /// Something the user should know that does not stop the command.
