@@ -107,7 +107,7 @@ struct Flags {
     #[arg(long, value_name = "URL", value_delimiter = ',', global = true, help_heading = "Network")]
     stun: Vec<StunUrl>,
 
-    /// Print nothing but the code or link, alone on a line, and errors
+    /// Print only what a script needs: the code or link, or the paths of saved files, one per line
     #[arg(short, long, global = true, help_heading = "Output")]
     quiet: bool,
 
