@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -350,10 +351,7 @@ impl Error {
                 "run the command again at a terminal, or give the code in SEND_CODE and add --yes"
             }
             Self::SameName { .. } => "rename one of them, or send the directory that holds both",
-            Self::Source { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
-                "check the spelling; to receive with a code, use `send receive`"
-            }
-            Self::Source { .. } => "check its permissions",
+            Self::Source { source, .. } => source_hint(source.kind()),
             Self::SourceName { .. } => "rename it and send it again",
             Self::SourceChanged { .. } => "send it again when nothing writes to it",
             Self::NothingToSend => "add --symlinks to send links as links",
@@ -363,7 +361,9 @@ impl Error {
             Self::ServerLost { .. } | Self::PeerLeft { .. } => {
                 "run the command again on both sides, with a new code"
             }
-            Self::ServerRefused { reason, retry_after, .. } => return refusal_hint(*reason, *retry_after),
+            Self::ServerRefused { reason, retry_after, .. } => {
+                return Some(refusal_hint(*reason, *retry_after));
+            }
             Self::NotFound { .. } => {
                 "check the code and that the sender still waits on this network; else use --server on both sides"
             }
@@ -385,12 +385,7 @@ impl Error {
             Self::PeerFailed { .. } => "when that is settled, run the command again on both sides",
             Self::NoRoom { .. } => "make room, or save elsewhere with --output DIR",
             Self::Output { .. } => "name a directory you may write to with --output DIR",
-            Self::Write { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
-                "make room, or save elsewhere with --output DIR, and run the command again on both sides"
-            }
-            Self::Write { .. } => {
-                "check the disk and its permissions, then run the command again on both sides"
-            }
+            Self::Write { source, .. } => write_hint(source.kind()),
             Self::Integrity { .. } => {
                 "send it again; if it happens twice, check the memory and disks of both machines"
             }
@@ -478,22 +473,45 @@ fn refusal(reason: CloseReason) -> &'static str {
             "this side was too slow"
         }
         CloseReason::Replaced => "another connection took this one's place",
-        _ => "it gave no reason this version understands",
+        CloseReason::Gone
+        | CloseReason::NoSuchCode
+        | CloseReason::WrongCode
+        | CloseReason::Expired
+        | CloseReason::Exhausted
+        | CloseReason::OtherDoor
+        | CloseReason::BadMessage
+        | CloseReason::Unknown
+        | _ => "it gave no reason that this version understands",
     }
 }
 
-fn refusal_hint(reason: CloseReason, retry_after: Option<Duration>) -> Option<Cow<'static, str>> {
-    let text = match (reason, retry_after) {
+fn refusal_hint(reason: CloseReason, retry_after: Option<Duration>) -> Cow<'static, str> {
+    match (reason, retry_after) {
         (CloseReason::TokenRequired, _) => {
-            "use another server, or none when both machines are on one network"
+            Cow::Borrowed("use another server, or none when both machines are on one network")
         }
-        (CloseReason::UnsupportedVersion, _) => "update send, or ask the server's operator to update it",
-        (_, Some(wait)) => {
-            return Some(Cow::Owned(format!("try again in {}", units::duration(wait))));
+        (CloseReason::UnsupportedVersion, _) => {
+            Cow::Borrowed("update send, or ask the server's operator to update it")
         }
-        _ => "try again in a minute, or use another server",
-    };
-    Some(Cow::Borrowed(text))
+        (_, Some(wait)) => Cow::Owned(format!("try again in {}", units::duration(wait))),
+        (_, None) => Cow::Borrowed("try again in a minute, or use another server"),
+    }
+}
+
+fn write_hint(kind: ErrorKind) -> &'static str {
+    if kind == ErrorKind::StorageFull {
+        "make room, or save elsewhere with --output DIR, and run the command again on both sides"
+    } else {
+        "check the disk and its permissions, then run the command again on both sides"
+    }
+}
+
+fn source_hint(kind: ErrorKind) -> &'static str {
+    if kind == ErrorKind::NotFound {
+        "check the spelling; to receive with a code, use `send receive`"
+    } else {
+        "check its permissions"
+    }
 }
 
 #[cfg(test)]
@@ -512,12 +530,12 @@ mod tests {
         let direction = Direction::Receive;
         let reason = CloseReason::RateLimited;
         vec![
-            Error::Config(ConfigError::Unreadable { path: path(), source: io(io::ErrorKind::NotFound) }),
+            Error::Config(ConfigError::Unreadable { path: path(), source: io(ErrorKind::NotFound) }),
             Error::NotACode(ParseCodeError::NotACode),
             Error::NotALink(cause()),
             Error::Ask(AskError::NoTerminal),
             Error::SameName { name: "holiday.mp4".to_owned() },
-            Error::Source { path: path(), source: io(io::ErrorKind::NotFound) },
+            Error::Source { path: path(), source: io(ErrorKind::NotFound) },
             Error::SourceName { path: path(), source: cause() },
             Error::SourceChanged { path: path() },
             Error::NothingToSend,
@@ -525,7 +543,7 @@ mod tests {
             Error::ServerLost { server: server() },
             Error::ServerRefused { server: server(), reason, retry_after: Some(Duration::from_secs(7)) },
             Error::NotFound { nameplate: Nameplate::new(48).unwrap() },
-            Error::Listen { address: ([127, 0, 0, 1], 80).into(), source: io(io::ErrorKind::AddrInUse) },
+            Error::Listen { address: ([127, 0, 0, 1], 80).into(), source: io(ErrorKind::AddrInUse) },
             Error::NoPath,
             Error::WrongCode,
             Error::NoSuchCode,
@@ -540,8 +558,8 @@ mod tests {
             Error::PeerFailed { direction, problem: PeerProblem::DiskFull, kept: kept() },
             Error::Interrupted { kept: kept() },
             Error::NoRoom { destination: path(), needed: 2_000_000, free: 1_000_000 },
-            Error::Output { path: path(), source: io(io::ErrorKind::PermissionDenied) },
-            Error::Write { path: path(), source: io(io::ErrorKind::StorageFull), kept: kept() },
+            Error::Output { path: path(), source: io(ErrorKind::PermissionDenied) },
+            Error::Write { path: path(), source: io(ErrorKind::StorageFull), kept: kept() },
             Error::Integrity { name: "holiday.mp4".to_owned(), kept: kept() },
             Error::Tampered { kept: kept() },
             Error::UnsafeOffer(cause()),
@@ -558,7 +576,8 @@ mod tests {
             let hint = error.hint().unwrap_or_default();
             for told in [text.as_str(), &hint] {
                 assert!(!told.ends_with('.') && !told.contains('\n'), "{told}");
-                for jargon in ["channel", "closed", "Error", "None", "Some(", "failed to", "caused by", "{"] {
+                for jargon in ["channel", " closed", "Error", "None", "Some(", "failed to", "caused by", "{"]
+                {
                     assert!(!told.contains(jargon), "`{jargon}` in: {told}");
                 }
             }

@@ -18,8 +18,8 @@ use tokio::sync::{mpsc, oneshot};
 pub mod memory;
 pub mod webrtc;
 
-/// Longest message either way, in bytes: one record of 65,536 bytes of file, and room for what seals and frames it.
-pub const MAX_MESSAGE_LEN: usize = 65_536 + 512;
+/// Longest message either way, in bytes: one record.
+pub const MAX_MESSAGE_LEN: usize = wire::record::MAX_RECORD_LEN;
 
 /// Messages that wait between a thread and the driver, each way: 1 MiB, about 2 ms at 500 MB/s, which hides the time a
 /// scheduler takes to wake the other side, and is small beside the windows below and above.

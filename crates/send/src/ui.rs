@@ -14,9 +14,9 @@ mod style;
 mod terminal;
 
 use std::error::Error as _;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::io::{self, BufRead, BufReader, IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -141,7 +141,17 @@ impl Ui {
             Event::Saved { path, .. } => screen.print_path(path),
             // A guess at the code concerns whoever runs the script.
             Event::AttemptFailed(_) => screen.say(&self.lines.of(event)),
-            _ => {}
+            Event::Offering(_)
+            | Event::PeerKnocked
+            | Event::Paired
+            | Event::Connected { .. }
+            | Event::AwaitingConsent
+            | Event::Offered(_)
+            | Event::Progress(_)
+            | Event::Reconnecting
+            | Event::Resumed { .. }
+            | Event::Warning(_)
+            | Event::Finished(_) => {}
         }
     }
 
@@ -158,14 +168,16 @@ impl Ui {
 
     fn report_to_person(&self, event: &Event) {
         let mut screen = self.screen();
-        match event {
-            Event::Progress(progress) if self.bars => screen.show_progress(progress),
-            Event::Reconnecting | Event::Finished(_) => {
-                screen.clear_bar();
-                screen.say(&self.lines.of(event));
-            }
-            _ => screen.say(&self.lines.of(event)),
+        if let Event::Progress(progress) = event
+            && self.bars
+        {
+            screen.show_progress(progress);
+            return;
         }
+        if matches!(event, Event::Reconnecting | Event::Finished(_)) {
+            screen.clear_bar();
+        }
+        screen.say(&self.lines.of(event));
     }
 
     /// Puts a question to a person and reads answers until `parse` understands one.
@@ -229,7 +241,7 @@ impl Ask for Ui {
         }
         let mut text = String::from("Several senders on this network use this code:\n");
         for (index, sender) in senders.iter().enumerate() {
-            text.push_str(&format!("  {}  {}\n", index + 1, escape(sender, SENDER_LEN)));
+            let _ = writeln!(text, "  {}  {}", index + 1, escape(sender, SENDER_LEN));
         }
         self.screen().say(&text);
         let choose = |answer: &str| {
@@ -285,7 +297,7 @@ impl Screen {
     }
 
     /// Writes a path to standard output: as it is for a script, escaped for a person.
-    fn print_path(&mut self, path: &std::path::Path) {
+    fn print_path(&mut self, path: &Path) {
         if self.out_is_terminal {
             let text = escape(&path.display().to_string(), PATH_LEN);
             self.print(&text);
@@ -316,11 +328,11 @@ fn failure(error: &Error, style: Style) -> String {
     let mut text = format!("{} {}\n", style.bad("error:"), shown(error));
     let mut cause = error.source();
     while let Some(next) = cause {
-        text.push_str(&format!("  caused by: {}\n", shown(next)));
+        let _ = writeln!(text, "  caused by: {}", shown(next));
         cause = next.source();
     }
     if let Some(hint) = error.hint() {
-        text.push_str(&format!("{} {hint}\n", style.good("hint:")));
+        let _ = writeln!(text, "{} {hint}", style.good("hint:"));
     }
     text
 }
@@ -338,6 +350,7 @@ const ERROR_LEN: usize = 600;
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
     use std::sync::Arc;
 
     use super::*;
@@ -445,7 +458,10 @@ mod tests {
         assert_eq!(desk.out.text(), "");
         let err = desk.err.text();
         assert!(err.contains("48-2093") && err.contains("error: "), "{err}");
-        assert!(!err.contains('\u{1b}') && !err.contains('▀'), "no colours, bars or pictures without a terminal");
+        assert!(
+            !err.contains('\u{1b}') && !err.contains('▀'),
+            "no colours, bars or pictures without a terminal"
+        );
     }
 
     #[test]
@@ -491,7 +507,9 @@ mod tests {
 
     #[tokio::test]
     async fn consent_is_what_the_person_answers() {
-        for (typed, expected) in [("y\n", Consent::Accept), ("\n", Consent::Accept), ("n\n", Consent::Decline)] {
+        for (typed, expected) in
+            [("y\n", Consent::Accept), ("\n", Consent::Accept), ("n\n", Consent::Decline)]
+        {
             let mut desk = desk(Layer::default(), true);
             let offer = offer("a.txt");
             let typing = async { desk.typist.write_all(typed.as_bytes()) };

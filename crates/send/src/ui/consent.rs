@@ -1,5 +1,6 @@
 //! The screen on which a receiver decides, and what an answer to it means.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use super::sanitize::escape;
@@ -26,14 +27,14 @@ pub(super) fn screen(offer: &Offer, style: Style) -> String {
     let shown = offer.top_level.len().min(LISTED) as u64;
     let more = offer.top_level.len() as u64 + offer.unlisted_count - shown;
     if more > 0 {
-        text.push_str(&format!("  and {more} more\n"));
+        let _ = writeln!(text, "  and {more} more");
     }
     if let Some((path, len)) = offer.largest.as_ref().filter(|_| offer.file_count > 1) {
-        text.push_str(&format!("  The largest is {} ({}).\n", escape(path, NAME_LEN), size(*len)));
+        let _ = writeln!(text, "  The largest is {} ({}).", escape(path, NAME_LEN), size(*len));
     }
     text.push_str(&cautions(offer, style));
     if let Some(free) = offer.free_space {
-        text.push_str(&format!("  Free there: {}.\n", size(free)));
+        let _ = writeln!(text, "  Free there: {}.", size(free));
     }
     text.push('\n');
     text
@@ -117,11 +118,11 @@ fn cautions(offer: &Offer, style: Style) -> String {
             0 => String::new(),
             more => format!(" and {more} more"),
         };
-        text.push_str(&format!("  {} {why}: {}{more}\n", style.warn("Careful,"), names.join(", ")));
+        let _ = writeln!(text, "  {} {why}: {}{more}", style.warn("Careful,"), names.join(", "));
     }
     if offer.unlisted_caution_count > 0 {
         let more = offer.unlisted_caution_count;
-        text.push_str(&format!("  {} there are {more} more of these.\n", style.warn("Careful,")));
+        let _ = writeln!(text, "  {} there are {more} more of these.", style.warn("Careful,"));
     }
     text
 }
@@ -149,14 +150,14 @@ mod tests {
         offer
     }
 
-    fn home() -> Option<&'static Path> {
-        Some(Path::new("/home/me"))
+    fn home() -> &'static Path {
+        Path::new("/home/me")
     }
 
     #[test]
     fn the_question_says_how_much_goes_where() {
         let three = offer(&[("a.mp4", 1_000_000_000), ("b/c.txt", 200_000_000), ("b/d.txt", 5)]);
-        assert_eq!(question(&three, home()), "Receive 3 files (1.2 GB) into ~/Downloads? [Y/n] ");
+        assert_eq!(question(&three, Some(home())), "Receive 3 files (1.2 GB) into ~/Downloads? [Y/n] ");
         let one = offer(&[("holiday.mp4", 702_000_000)]);
         assert_eq!(question(&one, None), "Receive `holiday.mp4` (702 MB) into /home/me/Downloads? [Y/n] ");
     }
@@ -166,7 +167,7 @@ mod tests {
         let mut resumed = offer(&[("holiday.mp4", 702_000_000)]);
         resumed.present = 302_000_000;
         let expected = "Resume `holiday.mp4` (302 MB of 702 MB are in ~/Downloads)? [Y/n] ";
-        assert_eq!(question(&resumed, home()), expected);
+        assert_eq!(question(&resumed, Some(home())), expected);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Events as JSON, one object per line: `{"v":1,"event":"code",…}`. Sizes are bytes, times are seconds.
 
 use std::error::Error as _;
+use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -72,7 +73,7 @@ fn object(name: &str, mut fields: Value) -> String {
         if sanitize::is_hostile(character) {
             let mut units = [0; 2];
             for unit in character.encode_utf16(&mut units) {
-                line.push_str(&format!("\\u{unit:04x}"));
+                let _ = write!(line, "\\u{unit:04x}");
             }
         } else {
             line.push(character);
@@ -218,26 +219,29 @@ mod tests {
         Summary { name: Some("a.txt".into()), file_count: 1, total_size: 10 }
     }
 
-    #[test]
-    fn every_event_is_this_line() {
-        let mut offered = Offer::new(PathBuf::from("/in"), Some(99));
-        offered.add("a.sh", EntryKind::File, 10, false);
-        let invitation = Invitation {
+    fn invitation() -> Invitation {
+        Invitation {
             code: "48-2093".parse().ok(),
             link: Some(Secret::new("https://h/#k")),
             server: None,
             ttl: Duration::from_mins(5),
             codes_left: 2,
             reissued: None,
-        };
-        let progress = Progress { name: "a.txt".into(), index: 0, file_count: 1, done: 5, total: 10 };
-        let finished = Finished {
+        }
+    }
+
+    fn received() -> Finished {
+        Finished {
             direction: Direction::Receive,
             what: what(),
             moved: 10,
             elapsed: Duration::from_millis(1_500),
             place: Some(PathBuf::from("/in/a.txt")),
-        };
+        }
+    }
+
+    #[test]
+    fn events_of_meeting_are_these_lines() {
         let table = [
             (Event::Offering(what()), r#"{"event":"sending","files":1,"name":"a.txt","size":10,"v":1}"#),
             (
@@ -245,7 +249,7 @@ mod tests {
                 r#"{"address":"127.0.0.1:80","event":"listening","v":1}"#,
             ),
             (
-                Event::CodeReady(invitation),
+                Event::CodeReady(invitation()),
                 r#"{"code":"48-2093","codes_left":2,"event":"code","link":"https://h/#k","reissued":null,"server":null,"ttl":300.0,"v":1}"#,
             ),
             (Event::PeerKnocked, r#"{"event":"knock","v":1}"#),
@@ -258,6 +262,19 @@ mod tests {
                 Event::Connected { path: report::Path::Direct, peer: None },
                 r#"{"event":"path","path":"direct","peer":null,"v":1}"#,
             ),
+            (Event::Warning(Warning::NoNetwork), r#"{"event":"warning","v":1,"warning":"no_network"}"#),
+        ];
+        for (event, expected) in table {
+            assert_eq!(line(&event), expected);
+        }
+    }
+
+    #[test]
+    fn events_of_the_transfer_are_these_lines() {
+        let mut offered = Offer::new(PathBuf::from("/in"), Some(99));
+        offered.add("a.sh", EntryKind::File, 10, false);
+        let progress = Progress { name: "a.txt".into(), index: 0, file_count: 1, done: 5, total: 10 };
+        let table = [
             (Event::AwaitingConsent, r#"{"event":"awaiting_consent","v":1}"#),
             (
                 Event::Offered(offered),
@@ -276,9 +293,8 @@ mod tests {
                 Event::Saved { path: PathBuf::from("/in/a.txt"), size: 10 },
                 r#"{"event":"saved","path":"/in/a.txt","size":10,"v":1}"#,
             ),
-            (Event::Warning(Warning::NoNetwork), r#"{"event":"warning","v":1,"warning":"no_network"}"#),
             (
-                Event::Finished(finished),
+                Event::Finished(received()),
                 r#"{"direction":"receive","elapsed":1.5,"event":"finished","files":1,"moved":10,"name":"a.txt","path":"/in/a.txt","size":10,"v":1}"#,
             ),
         ];

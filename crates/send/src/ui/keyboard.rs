@@ -62,11 +62,13 @@ fn start(mut input: Box<dyn BufRead + Send>) -> io::Result<mpsc::Receiver<io::Re
     let read = move || {
         loop {
             let mut line = String::new();
-            let result =
-                input.by_ref().take(LINE_LEN).read_line(&mut line).map(|len| (len > 0).then_some(line));
-            let Some(line) = result.transpose() else { return };
-            let failed = line.is_err();
-            if sender.blocking_send(line).is_err() || failed {
+            let answer = match input.by_ref().take(LINE_LEN).read_line(&mut line) {
+                Ok(0) => return,
+                Ok(_) => Ok(line),
+                Err(error) => Err(error),
+            };
+            let failed = answer.is_err();
+            if sender.blocking_send(answer).is_err() || failed {
                 return;
             }
         }

@@ -6,7 +6,7 @@ use qrcode::{Color, EcLevel, QrCode};
 ///
 /// One character is two modules, one above the other. Both colours are set explicitly, black on white, so that dark and
 /// light terminals show the same picture. Lines end with `\n`.
-pub fn draw(text: &str, columns: usize) -> Option<String> {
+pub(super) fn draw(text: &str, columns: usize) -> Option<String> {
     let code = QrCode::with_error_correction_level(text, EcLevel::L).ok()?;
     let modules = code.to_colors();
     let width = code.width();
@@ -61,7 +61,7 @@ mod tests {
         let rows = rows(&picture);
         assert!(rows.len() <= 20, "{} lines", rows.len());
         assert!(rows.iter().all(|row| row.len() == rows[0].len() && row.len() <= 80));
-        assert!(draw(&LINK.repeat(5), 80).is_none_or(|picture| rows_width(&picture) <= 80));
+        assert!(draw(&LINK.repeat(5), 80).is_none_or(|larger| rows_width(&larger) <= 80));
         assert_eq!(draw(&LINK.repeat(20), 80), None, "better none than one that wraps");
         assert_eq!(draw(LINK, 20), None);
     }

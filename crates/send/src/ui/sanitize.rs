@@ -7,7 +7,7 @@ use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 ///
 /// Controls, format characters, line and paragraph separators, private use and unassigned ones become `\u{…}`. What is too
 /// long loses its middle, so that the ending of a name stays in sight.
-pub fn escape(text: &str, max: usize) -> String {
+pub(super) fn escape(text: &str, max: usize) -> String {
     let head: Vec<char> = text.chars().take(max + 1).collect();
     if head.len() <= max {
         return shorten(&mut head.into_iter().map(escape_char), max);

@@ -1,5 +1,6 @@
 //! Events as lines for a person to read.
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -61,25 +62,18 @@ impl Lines {
         let server = invitation.server.as_ref();
         let server =
             server.map(|server| format!(" --server {}", escape(server, LINK_LEN))).unwrap_or_default();
-        match &invitation.code {
-            Some(code) => {
-                let code = code.expose();
-                text.push_str(&format!(
-                    "  Code:  {}          {}\n\n",
-                    self.style.strong(&code),
-                    self.style.dim(&terms)
-                ));
-                text.push_str(&format!("On the other computer:    send receive {}{server}\n", code.as_str()));
-            }
-            None => {
-                text.push_str(&format!("  {}\n\n", self.style.dim(&terms)));
-                text.push_str(&format!(
-                    "On the other computer:    send receive{server}  (paste the link there)\n"
-                ));
-            }
+        if let Some(code) = &invitation.code {
+            let code = code.expose();
+            let (shown, terms) = (self.style.strong(&code), self.style.dim(&terms));
+            let _ = writeln!(text, "  Code:  {shown}          {terms}\n");
+            let _ = writeln!(text, "On the other computer:    send receive {}{server}", code.as_str());
+        } else {
+            let _ = writeln!(text, "  {}\n", self.style.dim(&terms));
+            let _ =
+                writeln!(text, "On the other computer:    send receive{server}, and paste the link there");
         }
         if let Some(link) = &invitation.link {
-            text.push_str(&format!("On a phone, scan or open: {}\n", escape(link.expose(), LINK_LEN)));
+            let _ = writeln!(text, "On a phone, scan or open: {}", escape(link.expose(), LINK_LEN));
             let picture = self.qr_columns.and_then(|columns| qr::draw(link.expose(), columns));
             if let Some(picture) = picture {
                 text.push('\n');
