@@ -75,6 +75,9 @@ impl Task {
                 Ok(message) => {
                     self.first_message_by = None;
                     self.connection.handle(message);
+                    // One read can hold more frames than the other side's queue. Its task has its turn after each,
+                    // so that only a client that does not read overflows it.
+                    tokio::task::yield_now().await;
                     ControlFlow::Continue(())
                 }
                 Err(_) => self.refuse(CloseReason::BadMessage),
