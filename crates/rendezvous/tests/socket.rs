@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use common::{MemoryServer, TestServer, relay, unknown_nameplate};
 use futures_util::{SinkExt, StreamExt};
-use rendezvous::Config;
+use rendezvous::{Config, Server};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
@@ -338,6 +338,34 @@ async fn a_drained_rendezvous_takes_no_new_sockets() {
     let server = MemoryServer::new(Config::default());
     server.rendezvous.drain(SECOND).await;
     assert_eq!(server.connect_with("192.0.2.1", &[]).await.map(|_| ()), Err(503));
+}
+
+#[tokio::test]
+async fn a_server_that_never_served_can_be_shut_down() {
+    let mut config = Config::default();
+    config.listen = "127.0.0.1:0".parse().unwrap();
+    let server = Server::bind(config).await.unwrap();
+    let handle = server.handle();
+    drop(server);
+    timeout(10 * SECOND, handle.shutdown(SECOND)).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_background_task_ends_with_the_last_handle() {
+    let tasks = tokio::runtime::Handle::current();
+    let server = MemoryServer::new(Config::default());
+    assert_eq!(tasks.metrics().num_alive_tasks(), 0);
+    let mut client = server.connect().await;
+    client.meet(Role::Sender).await;
+    drop(client);
+    drop(server);
+    timeout(10 * SECOND, async {
+        while tasks.metrics().num_alive_tasks() > 0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .unwrap();
 }
 
 #[tokio::test(start_paused = true)]
