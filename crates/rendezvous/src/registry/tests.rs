@@ -2,7 +2,9 @@
 
 use proptest::prelude::*;
 use wire::code::Nameplate;
+use wire::signaling::{Claim, Outcome};
 
+use super::doors::DOORLESS;
 use super::*;
 
 /// A registry, its clock, and what every socket was told.
