@@ -87,7 +87,7 @@ pub struct Limits {
     pub sockets_per_client: usize,
     /// HTTP connections per client, until they become sockets. Default 40; trusted proxies are exempt.
     pub connections_per_client: usize,
-    /// New HTTP connections and new sockets in all. Default 1000/s burst 1000.
+    /// New sockets in all, and new HTTP connections in all. Default 1000/s burst 1000 each.
     #[serde(deserialize_with = "optional_rate")]
     pub accepts: Option<Rate>,
     /// New sockets per client. Default 120/min burst 60.

@@ -56,7 +56,7 @@ impl Rendezvous {
             .route("/healthz", get(async || "ok\n"))
             .route("/", any(page::serve))
             .fallback(page::serve)
-            .layer(middleware::from_fn_with_state(self.clone(), frame))
+            .layer(middleware::from_fn_with_state(self.clone(), guard))
             .with_state(self.clone())
     }
 
@@ -91,7 +91,7 @@ pub fn router(config: Config) -> Router {
 }
 
 /// Wraps every request: finds its client, and puts the security headers on whatever is answered.
-async fn frame(
+async fn guard(
     State(rendezvous): State<Rendezvous>,
     peer: Result<ConnectInfo<SocketAddr>, ExtensionRejection>,
     mut request: Request,

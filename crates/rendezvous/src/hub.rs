@@ -200,12 +200,14 @@ impl Hub {
                 Action::Deliver { to, message } => {
                     let Some(outbox) = state.outboxes.get(&to) else { continue };
                     if outbox.push(message.to_frame()).is_err() {
+                        tracing::debug!(connection = to.0, "socket does not read");
                         state.outboxes.remove(&to);
                         state.registry.handle_disconnect(to, now());
                     }
                 }
                 Action::Close { connection, reason } => {
                     if let Some(outbox) = state.outboxes.remove(&connection) {
+                        tracing::debug!(connection = connection.0, ?reason, "socket dismissed");
                         outbox.close(reason);
                     }
                 }
@@ -239,8 +241,6 @@ impl Connection {
     /// Tells the socket that it is over, and why.
     pub(crate) fn refuse(&self, reason: CloseReason, retry_after: Option<Duration>) {
         let mut state = self.hub.state();
-        let client = self.client.pseudonym(&state.salt);
-        tracing::debug!(connection = self.id.0, client, ?reason, "socket refused");
         state.registry.handle_refusal(self.id, reason, retry_after, now());
         self.hub.perform(&mut state);
     }

@@ -73,7 +73,7 @@ impl<C: Clock + Clone> Limits<C> {
         }
     }
 
-    /// Takes one new connection out of what the server accepts from everybody.
+    /// Takes one new socket out of what the server accepts from everybody.
     ///
     /// # Errors
     /// [`Denied`] when it is used up.
@@ -123,17 +123,17 @@ impl<C: Clock + Clone> Limits<C> {
     }
 }
 
-/// The frames one socket may send.
+/// One bucket for one thing: the frames of a socket, the connections of a listener.
 #[derive(Debug)]
-pub(crate) struct FrameLimit(Option<Unkeyed<TokioClock>>);
+pub(crate) struct Bucket(Option<Unkeyed<TokioClock>>);
 
-impl FrameLimit {
+impl Bucket {
     /// A full bucket of this rate.
     pub(crate) fn new(rate: Option<Rate>) -> Self {
         Self(rate.map(|rate| unkeyed(rate, TokioClock)))
     }
 
-    /// Takes one frame out of it; whether there was one.
+    /// Takes one out of it; whether there was one.
     pub(crate) fn take(&self) -> bool {
         self.0.as_ref().is_none_or(|limiter| limiter.check().is_ok())
     }
@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn new_connections_are_limited_for_all_together() {
+    fn new_sockets_are_limited_for_all_together() {
         let (limits, clock) = bench(&Config::default());
         assert_eq!((0..2000).filter(|_| limits.accept().is_ok()).count(), 1000);
         clock.advance(SECOND);

@@ -27,6 +27,7 @@ use crate::config::Config;
 use crate::http::Rendezvous;
 use crate::hub::Hub;
 use crate::ice::{self, IceError};
+use crate::limits::Bucket;
 use crate::limits::gate::{Gate, Pass};
 
 /// A bound server. Nothing is accepted until [`Server::serve`] runs.
@@ -34,8 +35,8 @@ use crate::limits::gate::{Gate, Pass};
 pub struct Server {
     listener: TcpListener,
     local_addr: SocketAddr,
-    rendezvous: Rendezvous,
     handle: ServerHandle,
+    _end: End,
 }
 
 /// Stops a [`Server`] from elsewhere. Clones stop the same one.
@@ -61,13 +62,13 @@ impl Server {
         let failed = |source| BindError::Listen { address, source };
         let listener = listener.map_err(failed)?;
         let local_addr = listener.local_addr().map_err(failed)?;
-        let rendezvous = Rendezvous::new(config);
         let handle = ServerHandle {
-            rendezvous: rendezvous.clone(),
+            rendezvous: Rendezvous::new(config),
             stopping: CancellationToken::new(),
             stopped: CancellationToken::new(),
         };
-        Ok(Self { listener, local_addr, rendezvous, handle })
+        let end = End(handle.clone());
+        Ok(Self { listener, local_addr, handle, _end: end })
     }
 
     /// Where it listens; with the port that was given for port 0.
@@ -82,11 +83,12 @@ impl Server {
 
     /// Serves until [`ServerHandle::shutdown`] is done. Dropping the future closes everything at once.
     pub async fn serve(self) {
-        let _stopped = self.handle.stopped.clone().drop_guard();
-        let _sockets = KillOnDrop(Arc::clone(&self.rendezvous.hub));
-        let limits = &self.rendezvous.hub.config.limits;
+        let rendezvous = &self.handle.rendezvous;
+        let hub = Arc::clone(&rendezvous.hub);
+        let limits = &hub.config.limits;
         let gate = Gate::new(limits.sockets, limits.connections_per_client);
-        let router = self.rendezvous.router();
+        let accepts = Bucket::new(limits.accepts);
+        let router = rendezvous.router();
         let mut connections = JoinSet::new();
         loop {
             let accepted = tokio::select! {
@@ -96,8 +98,8 @@ impl Server {
             };
             match accepted {
                 Ok((stream, peer)) => {
-                    if let Some(pass) = self.admit(&gate, peer) {
-                        let head = self.rendezvous.hub.config.times.request_head;
+                    if let Some(pass) = admit(&hub, (&gate, &accepts), peer) {
+                        let head = hub.config.times.request_head;
                         let service = router.clone();
                         let stopping = self.handle.stopping.clone();
                         connections.spawn(talk((stream, peer, pass), service, head, stopping));
@@ -110,7 +112,6 @@ impl Server {
             }
         }
         drop(self.listener);
-        let hub = &self.rendezvous.hub;
         let done = async {
             while connections.join_next().await.is_some() {}
             hub.drained().await;
@@ -119,15 +120,6 @@ impl Server {
             () = done => {}
             () = hub.killed() => {}
         }
-    }
-
-    /// Counts a TCP connection; one too many is closed without a word.
-    fn admit(&self, gate: &Arc<Gate>, peer: SocketAddr) -> Option<Pass> {
-        let hub = &self.rendezvous.hub;
-        let is_proxy = client_ip::is_trusted(peer.ip(), &hub.config.trusted_proxies);
-        let client = (!is_proxy).then(|| ClientKey::new(peer.ip()));
-        hub.limits.accept().ok()?;
-        gate.enter(client).ok()
     }
 }
 
@@ -138,7 +130,7 @@ impl ServerHandle {
     }
 
     /// Stops accepting, tells every client, and waits until they left, at most until `deadline`; then the rest is
-    /// closed and [`Server::serve`] returns.
+    /// closed. Returns when [`Server::serve`] has, or when the server was dropped.
     pub async fn shutdown(&self, deadline: Duration) {
         self.stopping.cancel();
         let leaving = async {
@@ -170,12 +162,21 @@ pub enum BindError {
 }
 
 /// Ends the sockets with the server that accepted them.
-struct KillOnDrop(Arc<Hub>);
+#[derive(Debug)]
+struct End(ServerHandle);
 
-impl Drop for KillOnDrop {
+impl Drop for End {
     fn drop(&mut self) {
-        self.0.kill();
+        self.0.rendezvous.hub.kill();
+        self.0.stopped.cancel();
     }
+}
+
+/// Counts a TCP connection; one too many is closed without a word.
+fn admit(hub: &Hub, (gate, accepts): (&Arc<Gate>, &Bucket), peer: SocketAddr) -> Option<Pass> {
+    let is_proxy = client_ip::is_trusted(peer.ip(), &hub.config.trusted_proxies);
+    let client = (!is_proxy).then(|| ClientKey::new(peer.ip()));
+    if accepts.take() { gate.enter(client).ok() } else { None }
 }
 
 /// Speaks HTTP on one connection, until it becomes a WebSocket or has had its time.

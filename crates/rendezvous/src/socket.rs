@@ -8,7 +8,7 @@ use tokio::time::{self, Instant};
 use wire::signaling::{ClientMessage, CloseReason, MAX_FRAME_LEN};
 
 use crate::hub::Connection;
-use crate::limits::FrameLimit;
+use crate::limits::Bucket;
 use crate::outbox::Outgoing;
 
 /// Sets the sizes of a socket before it is upgraded.
@@ -26,7 +26,7 @@ pub(crate) async fn run(socket: WebSocket, connection: Connection) {
     let times = &connection.config().times;
     let started = Instant::now();
     let mut task = Task {
-        frames: FrameLimit::new(connection.config().limits.messages),
+        frames: Bucket::new(connection.config().limits.messages),
         first_message_by: Some(started + times.first_message),
         beats_at: started + times.heartbeat,
         heartbeat: times.heartbeat,
@@ -40,7 +40,7 @@ pub(crate) async fn run(socket: WebSocket, connection: Connection) {
 struct Task {
     socket: WebSocket,
     connection: Connection,
-    frames: FrameLimit,
+    frames: Bucket,
     first_message_by: Option<Instant>,
     beats_at: Instant,
     heartbeat: Duration,
@@ -75,6 +75,9 @@ impl Task {
                 Ok(message) => {
                     self.first_message_by = None;
                     self.connection.handle(message);
+                    // One read can hold more frames than the other side's queue. Its task has its turn after each,
+                    // so that only a client that does not read overflows it.
+                    tokio::task::yield_now().await;
                     ControlFlow::Continue(())
                 }
                 Err(_) => self.refuse(CloseReason::BadMessage),

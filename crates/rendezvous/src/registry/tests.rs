@@ -1,7 +1,10 @@
 //! The registry on a clock of its own.
 
+use proptest::prelude::*;
 use wire::code::Nameplate;
+use wire::signaling::{Claim, Outcome};
 
+use super::doors::DOORLESS;
 use super::*;
 
 /// A registry, its clock, and what every socket was told.
@@ -734,4 +737,101 @@ fn nothing_remains_after_everybody_left_and_every_timer_fired() {
     assert!(bench.registry.connections.is_empty());
     assert!(bench.registry.mailboxes.is_empty());
     assert!(bench.registry.link_slots.is_empty());
+}
+
+/// Something that may happen to a socket, chosen among the first few.
+#[derive(Clone, Copy, Debug)]
+enum Event {
+    Connect,
+    Drop(usize),
+    Pass(u64),
+    Create(usize, bool, bool),
+    OpenDoor(usize),
+    ClaimSlot(usize),
+    ClaimOf(usize, u32),
+    Meet(usize, Role),
+    Relay(usize, Door, u32),
+    Result(usize, Door, u32, Outcome),
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let socket = || 0..8_usize;
+    let door = || prop_oneof![Just(Door::Typed), Just(Door::Link), Just(Door::Meeting)];
+    let outcome = prop_oneof![Just(Outcome::Confirmed), Just(Outcome::WrongCode)];
+    prop_oneof![
+        3 => Just(Event::Connect),
+        1 => socket().prop_map(Event::Drop),
+        1 => (0..400_u64).prop_map(Event::Pass),
+        3 => (socket(), any::<bool>(), any::<bool>())
+            .prop_map(|(socket, typed, link)| Event::Create(socket, typed, link)),
+        1 => socket().prop_map(Event::OpenDoor),
+        3 => socket().prop_map(Event::ClaimSlot),
+        3 => (socket(), 10..14_u32).prop_map(|(socket, number)| Event::ClaimOf(socket, number)),
+        2 => (socket(), prop_oneof![Just(Role::Sender), Just(Role::Receiver)])
+            .prop_map(|(socket, role)| Event::Meet(socket, role)),
+        2 => (socket(), door(), 0..4_u32)
+            .prop_map(|(socket, door, attempt)| Event::Relay(socket, door, attempt)),
+        3 => (socket(), door(), 0..4_u32, outcome)
+            .prop_map(|(socket, door, attempt, outcome)| Event::Result(socket, door, attempt, outcome)),
+    ]
+}
+
+impl Bench {
+    fn happen(&mut self, sockets: &mut Vec<ConnectionId>, event: Event) {
+        let at = |socket: usize| sockets.iter().rev().nth(socket).copied();
+        let (from, message) = match event {
+            Event::Connect => return sockets.push(self.connect()),
+            Event::Pass(seconds) => return self.pass(Duration::from_secs(seconds)),
+            Event::Drop(socket) => {
+                if let Some(connection) = at(socket) {
+                    self.drop(connection);
+                }
+                return;
+            }
+            Event::Create(socket, typed, link) => (at(socket), create(typed, link.then(link_slot))),
+            Event::OpenDoor(socket) => (at(socket), ClientMessage::OpenDoor),
+            Event::ClaimSlot(socket) => {
+                (at(socket), ClientMessage::Claim { v: 1, at: Claim::Slot(link_slot()) })
+            }
+            Event::ClaimOf(socket, number) => {
+                let at_nameplate = Claim::Nameplate(Nameplate::new(number).unwrap());
+                (at(socket), ClientMessage::Claim { v: 1, at: at_nameplate })
+            }
+            Event::Meet(socket, role) => (at(socket), meet(role)),
+            Event::Relay(socket, door, attempt) => (at(socket), relay(door, attempt, b"x")),
+            Event::Result(socket, door, attempt, outcome) => (at(socket), result(door, attempt, outcome)),
+        };
+        if let Some(from) = from {
+            self.say(from, message);
+        }
+    }
+}
+
+proptest! {
+    /// `Bench::perform` asserts on the way that nobody is spoken to after being closed, or closed twice.
+    #[test]
+    fn whatever_happens_nothing_remains_once_everybody_left(
+        events in prop::collection::vec(event(), 0..120),
+    ) {
+        let mut bench = Bench::new();
+        let mut next = 0;
+        // Nameplates are given away as 10, 11, 12, 13 and again, so that a claim by guess finds a door.
+        bench.registry.entropy = Box::new(move || {
+            next += 1;
+            next % 4
+        });
+        let mut sockets = Vec::new();
+        for event in events {
+            bench.happen(&mut sockets, event);
+        }
+        for connection in sockets {
+            bench.drop(connection);
+        }
+        bench.pass(TTL);
+        prop_assert!(bench.registry.connections.is_empty());
+        prop_assert!(bench.registry.mailboxes.is_empty());
+        prop_assert!(bench.registry.mailboxes_by_client.is_empty());
+        prop_assert!(bench.registry.link_slots.is_empty());
+        prop_assert_eq!(bench.registry.poll_timeout(), None);
+    }
 }

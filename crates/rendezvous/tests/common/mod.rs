@@ -1,6 +1,7 @@
 //! Servers to test against, and clients that speak for themselves.
 
 #![allow(dead_code, reason = "every test binary uses a part of it")]
+#![allow(clippy::unwrap_used, reason = "a test's helper fails as its test does")]
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -48,7 +49,10 @@ impl TestServer {
     }
 
     /// Connects with more headers, or tells the status of the refusal.
-    pub(crate) async fn connect_with(&self, headers: &[(&'static str, &str)]) -> Result<Client<TcpStream>, u16> {
+    pub(crate) async fn connect_with(
+        &self,
+        headers: &[(&'static str, &str)],
+    ) -> Result<Client<TcpStream>, u16> {
         let stream = TcpStream::connect(self.addr).await.unwrap();
         Client::upgrade(stream, &format!("ws://{}/v1/socket", self.addr), headers).await
     }
@@ -162,10 +166,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     /// Creates a session with a typed door.
     pub(crate) async fn create(&mut self) -> Nameplate {
         self.say(ClientMessage::Create { v: 1, typed: true, link_slot: None, token: None }).await;
-        match self.hear().await {
-            ServerMessage::Created { nameplate: Some(nameplate), .. } => nameplate,
-            other => panic!("{other:?}"),
-        }
+        let heard = self.hear().await;
+        let ServerMessage::Created { nameplate: Some(nameplate), .. } = heard else { panic!("{heard:?}") };
+        nameplate
     }
 
     pub(crate) async fn claim(&mut self, nameplate: Nameplate) {
