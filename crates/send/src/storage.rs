@@ -20,6 +20,7 @@ mod flusher;
 mod naming;
 mod output;
 mod partial;
+mod permission;
 mod placement;
 mod publish;
 mod sink;

@@ -105,8 +105,10 @@ pub(super) fn sync_all(files: &[Arc<File>]) -> io::Result<()> {
     }
     let share = files.len().div_ceil(WAITERS).max(1);
     std::thread::scope(|scope| {
-        let waiters: Vec<_> =
-            files.chunks(share).map(|chunk| scope.spawn(|| chunk.iter().try_for_each(|f| f.sync_all()))).collect();
+        let waiters: Vec<_> = files
+            .chunks(share)
+            .map(|chunk| scope.spawn(|| chunk.iter().try_for_each(|f| f.sync_all())))
+            .collect();
         let results = waiters.into_iter().map(|waiter| waiter.join().unwrap_or_else(|_| Err(lost_waiter())));
         // All of them are joined before the first error counts.
         results.fold(Ok(()), io::Result::and)

@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use cap_fs_ext::{AccessModes, AccessType, DirExt as _};
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use wire::manifest::Manifest;
 
 use super::Symlinks;
+use super::permission::check_writable;
 use super::placement::Overwrite;
 use super::sink::{Sink, SinkError};
 
@@ -43,14 +43,14 @@ impl OutputDir {
     /// [`SinkError::Missing`], [`SinkError::NotADirectory`], and [`SinkError::Denied`] or [`SinkError::ReadOnly`] when
     /// nothing can be created in it.
     pub fn open(path: &Path) -> Result<Self, SinkError> {
-        let failed = |error| SinkError::new("open", path, error);
-        let dir = Dir::open_ambient_dir(path, ambient_authority()).map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => SinkError::Missing { path: path.to_path_buf() },
-            _ => failed(error),
+        let dir = Dir::open_ambient_dir(path, ambient_authority()).map_err(|error| {
+            if error.kind() == std::io::ErrorKind::NotFound {
+                SinkError::Missing { path: path.to_path_buf() }
+            } else {
+                SinkError::new("open", path, error)
+            }
         })?;
-        let writable = AccessModes { readable: false, writable: true, executable: true };
-        dir.access(".", AccessType::Access(writable))
-            .map_err(|error| SinkError::new("write to", path, error))?;
+        check_writable(&dir).map_err(|error| SinkError::new("write to", path, error))?;
         Ok(Self { path: path.to_path_buf(), dir })
     }
 

@@ -201,7 +201,11 @@ fn open_regular(dir: &Dir, name: &str) -> io::Result<File> {
     options.read(true).follow(FollowSymlinks::No).nonblock(true);
     let file = dir.open_with(name, &options)?.into_std();
     let metadata = file.metadata()?;
-    if metadata.is_file() && has_one_name(&metadata) { Ok(file) } else { Err(io::ErrorKind::InvalidInput.into()) }
+    if metadata.is_file() && has_one_name(&metadata) {
+        Ok(file)
+    } else {
+        Err(io::ErrorKind::InvalidInput.into())
+    }
 }
 
 #[cfg(unix)]

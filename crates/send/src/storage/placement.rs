@@ -102,7 +102,8 @@ impl Placements {
                 Named::File => !metadata.is_dir(),
                 Named::Directory => metadata.is_dir(),
             });
-        let saved = if there.is_none() || replaces { name.to_owned() } else { self.next_free(dir, name, kind, 1)? };
+        let saved =
+            if there.is_none() || replaces { name.to_owned() } else { self.next_free(dir, name, kind, 1)? };
         Ok(Placement { sent: name.to_owned(), saved, replaces, kind })
     }
 

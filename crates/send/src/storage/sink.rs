@@ -138,7 +138,10 @@ impl Sink {
 
     /// Bytes of `entry` in its partial, while it is being written; 0 before and after.
     pub fn written_len(&self, entry: usize) -> u64 {
-        self.current.as_ref().filter(|writing| writing.entry == entry).map_or(0, |writing| writing.written_len)
+        self.current
+            .as_ref()
+            .filter(|writing| writing.entry == entry)
+            .map_or(0, |writing| writing.written_len)
     }
 
     /// Appends `data`, which begins at byte `offset` of `entry`.
@@ -149,7 +152,8 @@ impl Sink {
     pub fn write(&mut self, entry: usize, offset: u64, data: &[u8]) -> Result<(), SinkError> {
         self.collect_flushed()?;
         self.begin(entry)?;
-        let path = || self.root.join(self.manifest.entries().get(entry).map_or("", |entry| entry.path.as_str()));
+        let path =
+            || self.root.join(self.manifest.entries().get(entry).map_or("", |entry| entry.path.as_str()));
         let Some(writing) = &mut self.current else { return Err(SinkError::UnexpectedEntry { entry }) };
         if offset != writing.written_len {
             return Err(SinkError::OutOfOrder { path: path(), offset, expected: writing.written_len });
@@ -188,9 +192,9 @@ impl Sink {
         let Some(writing) = self.current.take() else { return Err(SinkError::UnexpectedEntry { entry }) };
         let expected = writing.declared.unwrap_or(len);
         if writing.written_len != expected || len != expected {
-            let len = writing.written_len;
+            let written_len = writing.written_len;
             self.current = Some(writing);
-            return Err(SinkError::TooShort { path, len, expected });
+            return Err(SinkError::TooShort { path, len: written_len, expected });
         }
         if writing.hasher.finish() != digest {
             writing.partial.discard();
@@ -380,21 +384,15 @@ impl Sink {
                 Ok(())
             }
             Flushed::Batch(batch) => {
-                let mut outcome = match done.result {
-                    Ok(()) => Ok(()),
-                    Err(error) => {
-                        let entry = batch.first().map_or(0, |verified| verified.entry);
-                        Err(self.failed("sync", entry, error))
+                let first = batch.first().map_or(0, |verified| verified.entry);
+                let mut outcome = done.result.map_err(|error| self.failed("sync", first, error));
+                for mut verified in batch {
+                    if outcome.is_ok() {
+                        outcome = self.publish(&mut verified);
                     }
-                };
-                for verified in batch {
-                    outcome = match outcome {
-                        Ok(()) => self.publish(verified),
-                        Err(_) => {
-                            self.leave(verified.entry, verified.partial, verified.len, 0);
-                            outcome
-                        }
-                    };
+                    if outcome.is_err() {
+                        self.leave(verified.entry, verified.partial, verified.len, 0);
+                    }
                 }
                 outcome
             }
@@ -402,7 +400,7 @@ impl Sink {
     }
 
     /// Gives a synced file its final name.
-    fn publish(&mut self, mut verified: Verified) -> Result<(), SinkError> {
+    fn publish(&mut self, verified: &mut Verified) -> Result<(), SinkError> {
         let entry = verified.entry;
         let manifest = Arc::clone(&self.manifest);
         let Some(item) = manifest.entries().get(entry) else {

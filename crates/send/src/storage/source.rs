@@ -166,7 +166,8 @@ impl SourceReader {
     /// Opens the file of `entry`, following links only where the user named one.
     fn open_file(&mut self, entry: usize) -> Result<File, SourceError> {
         let origins = Arc::clone(&self.origins);
-        let (Some(root), Some(names)) = (origins.root_of(entry), origins.names_of(&self.manifest, entry)) else {
+        let (Some(root), Some(names)) = (origins.root_of(entry), origins.names_of(&self.manifest, entry))
+        else {
             return Err(SourceError::OutOfRange { entry, offset: 0 });
         };
         let Some((name, above)) = names.split_last() else {
@@ -187,7 +188,7 @@ impl SourceReader {
                 Ok(metadata) if metadata.is_file() => error,
                 // A link or a directory by now: gone, as far as this transfer is concerned.
                 Ok(_) => io::ErrorKind::NotFound.into(),
-                Err(error) => error,
+                Err(gone) => gone,
             })
         });
         self.tree = Some((root, tree));
@@ -195,19 +196,17 @@ impl SourceReader {
     }
 
     fn gone_or(&self, error: io::Error, operation: &'static str, entry: usize) -> SourceError {
-        match error.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
-                SourceError::Changed { path: self.path(entry) }
-            }
-            _ => self.failed(operation, entry, error),
+        if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) {
+            return SourceError::Changed { path: self.path(entry) };
         }
+        self.failed(operation, entry, error)
     }
 
     fn failed(&self, operation: &'static str, entry: usize, error: io::Error) -> SourceError {
-        match error.kind() {
-            io::ErrorKind::UnexpectedEof => SourceError::Changed { path: self.path(entry) },
-            _ => SourceError::new(operation, &self.path(entry), error),
+        if error.kind() == io::ErrorKind::UnexpectedEof {
+            return SourceError::Changed { path: self.path(entry) };
         }
+        SourceError::new(operation, &self.path(entry), error)
     }
 
     fn path(&self, entry: usize) -> PathBuf {

@@ -61,10 +61,10 @@ impl Tree {
     /// [`io::ErrorKind::NotADirectory`] where a link or file is in the way; else what the system says.
     pub(super) fn enter(&mut self, names: &[&str]) -> io::Result<Arc<Dir>> {
         let (dir, existing) = self.descent.descend(names, Missing::Create)?;
-        if let Some(made) = names.get(..=existing).filter(|_| existing < names.len()) {
-            if !self.is_made(names.get(..existing).unwrap_or_default()) {
-                self.made.insert(made.join("/"));
-            }
+        if let Some(made) = names.get(..=existing).filter(|_| existing < names.len())
+            && !self.is_made(names.get(..existing).unwrap_or_default())
+        {
+            self.made.insert(made.join("/"));
         }
         Ok(dir)
     }
@@ -79,6 +79,7 @@ impl Tree {
 
     /// Whether the directory of these local names was made by this transfer.
     pub(super) fn is_made(&self, names: &[&str]) -> bool {
-        (1..=names.len()).any(|depth| names.get(..depth).is_some_and(|above| self.made.contains(&above.join("/"))))
+        (1..=names.len())
+            .any(|depth| names.get(..depth).is_some_and(|above| self.made.contains(&above.join("/"))))
     }
 }

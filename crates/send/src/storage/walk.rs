@@ -5,7 +5,6 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Component, Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use cap_fs_ext::{AccessModes, AccessType, DirExt as _};
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, Metadata};
 use wire::manifest::{Entry, EntryKind, MAX_ENTRIES, Manifest, Purpose};
@@ -14,6 +13,7 @@ use wire::safe_path::{SafePath, sanitize_name};
 use super::Symlinks;
 use super::descent::open_nofollow;
 use super::naming::{Named, numbered};
+use super::permission::check_readable;
 use super::source::{SourceError, open_argument};
 
 /// What a walk left behind or renamed, for the user to know.
@@ -54,7 +54,7 @@ pub(super) struct Fingerprint {
 
 impl Fingerprint {
     pub(super) fn of(metadata: &Metadata) -> Self {
-        let modified = metadata.modified().map_or(UNIX_EPOCH, |time| time.into_std());
+        let modified = metadata.modified().map_or(UNIX_EPOCH, cap_std::time::SystemTime::into_std);
         let (mtime, mtime_nanos) = since_epoch(modified);
         Self { size: metadata.len(), mtime, mtime_nanos, inode: inode(metadata) }
     }
@@ -91,20 +91,22 @@ impl Origins {
 
     /// An argument, by its number.
     pub(super) fn root_path(&self, root: usize) -> &Path {
-        self.roots.get(root).map_or(Path::new(""), PathBuf::as_path)
+        self.roots.get(root).map_or_else(|| Path::new(""), PathBuf::as_path)
     }
 
     /// The local names of `entry` below its argument; none for the argument itself.
     pub(super) fn names_of(&self, manifest: &Manifest, entry: usize) -> Option<Vec<OsString>> {
         match self.renamed.get(&entry) {
             Some(names) => Some(names.clone()),
-            None => Some(manifest.entries().get(entry)?.path.components().skip(1).map(OsString::from).collect()),
+            None => {
+                Some(manifest.entries().get(entry)?.path.components().skip(1).map(OsString::from).collect())
+            }
         }
     }
 
     /// The local path of `entry`, for messages.
     pub(super) fn path_of(&self, manifest: &Manifest, entry: usize) -> PathBuf {
-        let root = self.root_of(entry).map_or(Path::new(""), |root| self.root_path(root));
+        let root = self.root_of(entry).map_or_else(|| Path::new(""), |root| self.root_path(root));
         let names = self.names_of(manifest, entry).unwrap_or_default();
         if names.is_empty() { root.to_path_buf() } else { root.join(names.iter().collect::<PathBuf>()) }
     }
@@ -143,16 +145,20 @@ impl Walk {
 
     /// Walks one path that the user named.
     pub(super) fn add(&mut self, path: &Path) -> Result<(), SourceError> {
-        let metadata = std::fs::metadata(path).map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => SourceError::Missing { path: path.to_path_buf() },
-            _ => SourceError::new("look at", path, error),
+        let metadata = std::fs::metadata(path).map_err(|error| {
+            if error.kind() == std::io::ErrorKind::NotFound {
+                SourceError::Missing { path: path.to_path_buf() }
+            } else {
+                SourceError::new("look at", path, error)
+            }
         })?;
         let metadata = Metadata::from_just_metadata(metadata);
         let name = own_name(path)?;
         self.origins.roots.push(path.to_path_buf());
         let kind = if metadata.is_dir() { Named::Directory } else { Named::File };
         let portable = sanitize_name(&name.to_string_lossy());
-        let sent = self.parse(distinct(&mut self.tops, &portable, kind))?;
+        let sent = distinct(&mut self.tops, &portable, kind);
+        let sent = self.parse(&sent)?;
         if sent.as_str() != name {
             self.note_renamed(&sent);
         }
@@ -184,7 +190,13 @@ impl Walk {
         Ok(())
     }
 
-    fn visit(&mut self, dir: &Dir, above: &SafePath, found: Found, above_is: Spelling) -> Result<(), SourceError> {
+    fn visit(
+        &mut self,
+        dir: &Dir,
+        above: &SafePath,
+        found: Found,
+        above_is: Spelling,
+    ) -> Result<(), SourceError> {
         let Found { name, metadata, sent } = found;
         let spelling = if sent.as_str() == name { above_is } else { Spelling::Changed };
         let is_renamed = sent.as_str() != name;
@@ -207,8 +219,7 @@ impl Walk {
         }
         let failed = |walk: &Self, error| SourceError::new("open", &walk.here(), error);
         if metadata.is_file() {
-            let readable = AccessModes { readable: true, writable: false, executable: false };
-            dir.access(&name, AccessType::Access(readable)).map_err(|error| failed(self, error))?;
+            check_readable(dir, &name).map_err(|error| failed(self, error))?;
             return self.push(path, EntryKind::File { size: metadata.len() }, &metadata);
         }
         let below = open_nofollow(dir, &name).map_err(|error| failed(self, error))?;
@@ -276,8 +287,8 @@ impl Walk {
         Ok(())
     }
 
-    fn parse(&self, name: String) -> Result<SafePath, SourceError> {
-        SafePath::parse(&name).map_err(|source| SourceError::Path { path: self.here(), source })
+    fn parse(&self, name: &str) -> Result<SafePath, SourceError> {
+        SafePath::parse(name).map_err(|source| SourceError::Path { path: self.here(), source })
     }
 
     fn note_renamed(&mut self, sent: &SafePath) {
@@ -289,7 +300,7 @@ impl Walk {
 
     /// Where the walk is.
     fn here(&self) -> PathBuf {
-        let root = self.origins.roots.last().map_or(Path::new(""), PathBuf::as_path);
+        let root = self.origins.roots.last().map_or_else(|| Path::new(""), PathBuf::as_path);
         self.below.iter().fold(root.to_path_buf(), |path, name| path.join(name))
     }
 }
@@ -307,12 +318,15 @@ fn own_name(path: &Path) -> Result<OsString, SourceError> {
         return Ok(name.to_os_string());
     }
     let real = path.canonicalize().map_err(|error| SourceError::new("look at", path, error))?;
-    real.file_name().map(OsStr::to_os_string).ok_or_else(|| SourceError::Unnameable { path: path.to_path_buf() })
+    real.file_name()
+        .map(OsStr::to_os_string)
+        .ok_or_else(|| SourceError::Unnameable { path: path.to_path_buf() })
 }
 
 /// `name`, or its first number that no system takes for a name in `taken`; added there.
 fn distinct(taken: &mut HashSet<String>, name: &str, kind: Named) -> String {
-    let key = |name: &str| SafePath::parse(name).map_or_else(|_| name.to_lowercase(), |path| path.collision_key());
+    let key =
+        |name: &str| SafePath::parse(name).map_or_else(|_| name.to_lowercase(), |path| path.collision_key());
     let mut number = 0;
     loop {
         let candidate = numbered(name, kind, number);

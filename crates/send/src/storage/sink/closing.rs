@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use cap_std::fs::Dir;
@@ -53,7 +52,8 @@ impl Sink {
     /// [`SinkError::Incomplete`] when a file has not been committed; what the disk says.
     pub fn finish(mut self) -> Result<Finished, SinkError> {
         let saved = self.flush()?;
-        let is_missing = |(entry, state): (&Entry, &State)| entry.kind.has_content() && *state != State::Saved;
+        let is_missing =
+            |(entry, state): (&Entry, &State)| entry.kind.has_content() && *state != State::Saved;
         let missing_count =
             self.manifest.entries().iter().zip(&self.states).filter(|pair| is_missing(*pair)).count();
         if missing_count > 0 {
@@ -139,9 +139,9 @@ impl Sink {
         for item in manifest.entries() {
             if let EntryKind::Symlink { target } = &item.kind {
                 let dir = self.enter_parent(&item.path)?;
-                make_symlink(&dir, target, item.path.file_name(), self.options.overwrite).map_err(|error| {
-                    SinkError::new("create link", self.root.join(item.path.as_str()), error)
-                })?;
+                make_symlink(&dir, target, item.path.file_name(), self.options.overwrite).map_err(
+                    |error| SinkError::new("create link", self.root.join(item.path.as_str()), error),
+                )?;
             }
         }
         Ok(())
@@ -175,19 +175,18 @@ impl Sink {
     fn keep_directory_attributes(&mut self, handle: &File, item: Option<&Entry>) {
         let mode = item.map_or(0o777, |item| item.mode) & 0o777 & !self.options.umask;
         let kept_mode = set_mode(handle, mode);
-        let kept_time = item.is_none_or(|item| {
-            modified(item.mtime).is_some_and(|time| handle.set_modified(time).is_ok())
-        });
+        let kept_time = item
+            .is_none_or(|item| modified(item.mtime).is_some_and(|time| handle.set_modified(time).is_ok()));
         self.unkept_attributes += usize::from(!(kept_mode && kept_time));
     }
 
     /// The names on the way to the directory sent as `path`, as they are here.
     fn local_names(&self, path: &str) -> Vec<String> {
         let mut names: Vec<String> = path.split('/').map(str::to_owned).collect();
-        if let Some(top) = names.first_mut() {
-            if let Some(placement) = self.placements.of(top) {
-                top.clone_from(&placement.saved);
-            }
+        if let Some(top) = names.first_mut()
+            && let Some(placement) = self.placements.of(top)
+        {
+            top.clone_from(&placement.saved);
         }
         names
     }
@@ -225,9 +224,9 @@ fn readable(dir: &Dir) -> io::Result<File> {
 
 /// Syncs directories where the file system can; those that cannot (EINVAL) order their own changes or none.
 fn sync_directories(handles: &[Arc<File>]) -> io::Result<()> {
-    sync_all(handles).or_else(|error| match error.kind() {
-        io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported => Ok(()),
-        _ => Err(error),
+    sync_all(handles).or_else(|error| {
+        let is_unsupported = matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported);
+        if is_unsupported { Ok(()) } else { Err(error) }
     })
 }
 

@@ -121,7 +121,11 @@ pub enum SinkError {
 
 impl SinkError {
     /// Gives the system's error about `operation` on `path` its name here.
-    pub(in crate::storage) fn new(operation: &'static str, path: impl AsRef<Path>, source: io::Error) -> Self {
+    pub(in crate::storage) fn new(
+        operation: &'static str,
+        path: impl AsRef<Path>,
+        source: io::Error,
+    ) -> Self {
         let path = path.as_ref().to_path_buf();
         // The kinds are those of ENOSPC, EDQUOT, EROFS, EACCES and EPERM, ENOTDIR, EEXIST; the rest stays as it is.
         if matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
@@ -141,9 +145,6 @@ impl SinkError {
 
     /// Says how much of the file is in its partial.
     pub(in crate::storage) fn with_kept(self, len: u64) -> Self {
-        match self {
-            Self::NoSpace { path, .. } => Self::NoSpace { path, kept_len: len },
-            other => other,
-        }
+        if let Self::NoSpace { path, .. } = self { Self::NoSpace { path, kept_len: len } } else { self }
     }
 }
