@@ -1,5 +1,10 @@
 //! What a command does, and how it can fail.
 
+mod failure;
+pub mod receive;
+pub mod send;
+pub mod serve;
+
 use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
@@ -8,11 +13,13 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
 use wire::code::{Nameplate, ParseCodeError};
 use wire::signaling::CloseReason;
 
 use crate::config::ConfigError;
-use crate::report::{AskError, Direction};
+use crate::report::{AskError, Direction, Event, Path};
+use crate::transport;
 use crate::units;
 
 /// Why a command failed: what happened and what was kept. [`Error::hint`] says what to do next.
@@ -33,12 +40,6 @@ pub enum Error {
     /// A question could not be answered.
     #[error("cannot ask for an answer")]
     Ask(#[from] AskError),
-    /// Two sources would have the same name at the receiver.
-    #[error("two of the paths end in the same name `{name}`")]
-    SameName {
-        /// That name.
-        name: String,
-    },
     /// A source cannot be read.
     #[error("cannot read `{}`", path.display())]
     Source {
@@ -64,6 +65,9 @@ pub enum Error {
     /// The paths hold nothing that can be sent.
     #[error("there is nothing to send: the paths hold only links and special files")]
     NothingToSend,
+    /// The list of files is not one that can be sent.
+    #[error("these files cannot be sent together")]
+    Unsendable(#[source] Box<dyn StdError + Send + Sync>),
 
     /// No server could be reached at this address.
     #[error("the server {server} cannot be reached")]
@@ -252,6 +256,28 @@ pub enum Error {
     },
 }
 
+/// What `future` gives, unless `cancel` is cancelled first: then it is dropped, which tells the other side by leaving.
+async fn unless_cancelled<T>(
+    cancel: &CancellationToken,
+    future: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    tokio::select! {
+        biased;
+        () = cancel.cancelled() => Err(Error::Interrupted { kept: Kept::default() }),
+        outcome = future => outcome,
+    }
+}
+
+/// How the data is going to travel.
+fn connected(path: transport::Path) -> Event {
+    let path = match path {
+        transport::Path::LocalNetwork => Path::LocalNetwork,
+        transport::Path::Direct => Path::Direct,
+        transport::Path::Relayed => Path::Turn,
+    };
+    Event::Connected { path, peer: None }
+}
+
 /// What is left on this machine after a failure. Shown as the clause that follows a semicolon.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Kept {
@@ -350,7 +376,7 @@ impl Error {
             Self::Ask(_) => {
                 "run the command again at a terminal, or give the code in SEND_CODE and add --yes"
             }
-            Self::SameName { .. } => "rename one of them, or send the directory that holds both",
+            Self::Unsendable(_) => "rename or leave out what stands in the way",
             Self::Source { source, .. } => source_hint(source.kind()),
             Self::SourceName { .. } => "rename it and send it again",
             Self::SourceChanged { .. } => "send it again when nothing writes to it",
@@ -417,11 +443,11 @@ impl Error {
             Self::NotACode(_) => ("not_a_code", 2),
             Self::NotALink(_) => ("not_a_link", 2),
             Self::Ask(_) => ("nobody_to_ask", 2),
-            Self::SameName { .. } => ("same_name", 2),
             Self::Source { .. } => ("source", 6),
             Self::SourceName { .. } => ("source_name", 6),
             Self::SourceChanged { .. } => ("source_changed", 6),
             Self::NothingToSend => ("nothing_to_send", 6),
+            Self::Unsendable(_) => ("unsendable", 6),
             Self::ServerUnreachable { .. } => ("server_unreachable", 5),
             Self::ServerLost { .. } => ("server_lost", 5),
             Self::ServerRefused { .. } => ("server_refused", 5),
@@ -534,11 +560,11 @@ mod tests {
             Error::NotACode(ParseCodeError::NotACode),
             Error::NotALink(cause()),
             Error::Ask(AskError::NoTerminal),
-            Error::SameName { name: "holiday.mp4".to_owned() },
             Error::Source { path: path(), source: io(ErrorKind::NotFound) },
             Error::SourceName { path: path(), source: cause() },
             Error::SourceChanged { path: path() },
             Error::NothingToSend,
+            Error::Unsendable(cause()),
             Error::ServerUnreachable { server: server(), source: cause() },
             Error::ServerLost { server: server() },
             Error::ServerRefused { server: server(), reason, retry_after: Some(Duration::from_secs(7)) },
@@ -601,11 +627,11 @@ mod tests {
         }
         let of = |code| by_code.get(&code).map(|names| names.join(" ")).unwrap_or_default();
         assert_eq!(of(1), "listen declined peer_failed unsafe_offer protocol version system");
-        assert_eq!(of(2), "config not_a_code not_a_link nobody_to_ask same_name");
+        assert_eq!(of(2), "config not_a_code not_a_link nobody_to_ask");
         assert_eq!(of(3), "declined_by_peer cancelled_by_peer peer_left");
         assert_eq!(of(4), "wrong_code no_such_code already_tried expired exhausted");
         assert_eq!(of(5), "server_unreachable server_lost server_refused not_found no_path peer_lost");
-        assert_eq!(of(6), "source source_name source_changed nothing_to_send no_room output write");
+        assert_eq!(of(6), "source source_name source_changed nothing_to_send unsendable no_room output write");
         assert_eq!(of(7), "integrity tampered");
         assert_eq!(of(130), "interrupted");
         assert!(!by_code.contains_key(&0), "no failure looks like success");

@@ -1,12 +1,10 @@
 //! The rendezvous in this process, for when no server is configured: it serves the page and the meeting point on the
 //! local network, and is announced there.
 
-use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use rendezvous::{BindError, Server, ServerHandle};
-use thiserror::Error;
 use tokio::task::JoinHandle;
 use url::Url;
 use wire::code::Nameplate;
@@ -32,22 +30,12 @@ pub struct Embedded {
     announcement: Option<Announcement>,
 }
 
-/// Why no rendezvous could be started.
-#[derive(Debug, Error)]
-#[error("cannot listen on {address}")]
-pub struct StartError {
-    /// Where.
-    pub address: SocketAddr,
-    /// Why.
-    pub source: io::Error,
-}
-
 impl Embedded {
     /// Starts on `port`, or on [`Config::PREFERRED_PORT`], or on any port when that is taken.
     ///
     /// # Errors
-    /// [`StartError`] when `port` was asked for and cannot be had, or when no port can.
-    pub async fn start(port: Option<u16>) -> Result<Self, StartError> {
+    /// [`BindError`] when `port` was asked for and cannot be had, or when no port can.
+    pub async fn start(port: Option<u16>) -> Result<Self, BindError> {
         let avoid = discovery::heard(LISTEN_WINDOW).await.unwrap_or_default();
         let mut config = rendezvous::Config::default();
         config.avoid_nameplates = avoid;
@@ -112,12 +100,7 @@ impl Embedded {
 }
 
 /// Listens on both families where the system has both.
-async fn bind(mut config: rendezvous::Config, port: u16) -> Result<Server, StartError> {
+async fn bind(mut config: rendezvous::Config, port: u16) -> Result<Server, BindError> {
     config.listen = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
-    if let Ok(server) = Server::bind(config.clone()).await {
-        return Ok(server);
-    }
-    let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
-    config.listen = address;
-    Server::bind(config).await.map_err(|BindError { source, .. }| StartError { address, source })
+    Server::bind(config).await
 }

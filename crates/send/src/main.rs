@@ -4,10 +4,11 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use send::cli::{Args, CodeSource, Command};
-use send::commands::Error;
+use send::commands::{self, Error, Kept};
 use send::config::{Config, Layer};
-use send::report::{Ask, Event, Reporter, Warning};
+use send::report::{Ask as _, Event, Reporter as _, Warning};
 use send::ui::{Streams, Ui};
+use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
@@ -39,21 +40,67 @@ fn main() -> ExitCode {
     }
 }
 
-async fn run(command: Command, _config: &Config, ui: &Ui) -> Result<(), Error> {
-    match command {
-        Command::Send(_) | Command::Serve => Ok(()),
-        Command::Receive(source) => {
-            let _code = match source {
-                CodeSource::Argument(code) => {
-                    ui.report(Event::Warning(Warning::SecretOnCommandLine));
-                    code
-                }
-                CodeSource::Environment(code) => code,
-                CodeSource::Prompt => ui.code().await?,
-            };
-            Ok(())
+async fn run(command: Command, config: &Config, ui: &Ui) -> Result<(), Error> {
+    let cancel = CancellationToken::new();
+    let interrupt = cancel.clone();
+    let watching = tokio::spawn(async move {
+        interrupted().await;
+        interrupt.cancel();
+        // Whoever asks twice does not want to wait for goodbyes.
+        interrupted().await;
+        quit();
+    });
+    let outcome = match command {
+        Command::Send(paths) => commands::send::run(paths, config, ui, &cancel).await,
+        Command::Serve => commands::serve::run(config, ui, &cancel).await,
+        Command::Receive(source) => receive(source, config, ui, &cancel).await,
+    };
+    watching.abort();
+    outcome
+}
+
+async fn receive(
+    source: CodeSource,
+    config: &Config,
+    ui: &Ui,
+    cancel: &CancellationToken,
+) -> Result<(), Error> {
+    let secret = match source {
+        CodeSource::Argument(code) => {
+            ui.report(Event::Warning(Warning::SecretOnCommandLine));
+            code
+        }
+        CodeSource::Environment(code) => code,
+        CodeSource::Prompt => tokio::select! {
+            code = ui.code() => code?,
+            () = cancel.cancelled() => return Err(Error::Interrupted { kept: Kept::default() }),
+        },
+    };
+    commands::receive::run(secret, config, (ui, ui), cancel).await
+}
+
+/// Waits for Ctrl-C, or to be told to end.
+async fn interrupted() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => return,
+                _ = terminate.recv() => return,
+            }
         }
     }
+    // A process that cannot be told goes on.
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Ends at once.
+#[expect(clippy::exit, reason = "the second Ctrl-C waits for nothing")]
+fn quit() -> ! {
+    std::process::exit(130)
 }
 
 /// Help, version and wrong usage, as clap words and colours them.

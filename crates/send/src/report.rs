@@ -250,8 +250,11 @@ pub struct Finished {
 pub enum Warning {
     /// A code or a link stood on the command line, where other users of this machine can read it.
     SecretOnCommandLine,
-    /// A symbolic link among the sources was left out.
-    SymlinkSkipped(PathBuf),
+    /// Symbolic links among the sources were left out.
+    SymlinksSkipped {
+        /// How many.
+        count: usize,
+    },
     /// A source that is neither file nor directory (a device, a socket, a pipe) was left out.
     SpecialFileSkipped(PathBuf),
     /// A name was taken, so the file goes to another.

@@ -31,7 +31,7 @@ use crate::report::AskError;
 use crate::storage::{SinkError, SourceError};
 use crate::transport::TransportError;
 
-pub use receive::{Receiving, Received, receive};
+pub use receive::{Failure, Received, Receiving, receive};
 pub use send::{Sent, send};
 
 /// How often progress is told.

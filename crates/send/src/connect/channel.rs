@@ -59,13 +59,6 @@ pub async fn open(met: Met, stun: Vec<IceServer>) -> Result<Channel, ConnectErro
     Ok(Channel { sealer, opener, transport, pairing: signals.pairing })
 }
 
-/// Tells the other side that this one gives up before there is a channel.
-pub async fn abort(met: Met, reason: AbortReason) {
-    let (sealer, opener) = first_meeting(&met.session);
-    let mut signals = Signals { pairing: met.pairing, sealer, opener };
-    let _ = signals.send(&Signal::Abort { reason: reason.code() }).await;
-}
-
 /// The sealed conversation about transports.
 #[derive(Debug)]
 struct Signals {

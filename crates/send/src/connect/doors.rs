@@ -130,9 +130,10 @@ impl Doors {
     pub async fn meet(mut self, mut tell: impl FnMut(Visit)) -> Result<Met, ConnectError> {
         self.opened(None, &mut tell).await?;
         loop {
+            let deadline = self.next_deadline();
             let message = tokio::select! {
                 message = self.connection.recv() => message?,
-                () = sleep_until(self.next_deadline()) => {
+                () = sleep_until(deadline) => {
                     self.handle_late_visitors(&mut tell).await?;
                     continue;
                 }
