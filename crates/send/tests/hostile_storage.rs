@@ -1,5 +1,10 @@
 //! Hostile senders and hostile neighbours against the real disk ends.
 #![cfg(unix)]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a panic is how a test fails, in its helpers too"
+)]
 
 use std::fs;
 use std::io::Write as _;

@@ -325,12 +325,12 @@ fn own_name(path: &Path) -> Result<OsString, SourceError> {
 
 /// `name`, or its first number that no system takes for a name in `taken`; added there.
 fn distinct(taken: &mut HashSet<String>, name: &str, kind: Named) -> String {
-    let key =
-        |name: &str| SafePath::parse(name).map_or_else(|_| name.to_lowercase(), |path| path.collision_key());
     let mut number = 0;
     loop {
         let candidate = numbered(name, kind, number);
-        if taken.insert(key(&candidate)) {
+        let key = SafePath::parse(&candidate)
+            .map_or_else(|_| candidate.to_lowercase(), |path| path.collision_key());
+        if taken.insert(key) {
             return candidate;
         }
         number += 1;
