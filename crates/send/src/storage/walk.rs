@@ -267,11 +267,11 @@ impl Walk {
         all.sort_unstable_by(|one, other| one.name.cmp(&other.name));
         let mut taken = HashSet::with_capacity(all.len());
         // Names that can stay come first, so that a changed one does not take the place of another.
-        for changed in [false, true] {
-            for found in all.iter_mut().filter(|found| (found.name != *found.sent) == changed) {
-                let kind = if found.metadata.is_dir() { Named::Directory } else { Named::File };
-                found.sent = distinct(&mut taken, &found.sent, kind);
-            }
+        let (portable, changed): (Vec<&mut Found>, Vec<&mut Found>) =
+            all.iter_mut().partition(|found| found.name == *found.sent);
+        for found in portable.into_iter().chain(changed) {
+            let kind = if found.metadata.is_dir() { Named::Directory } else { Named::File };
+            found.sent = distinct(&mut taken, &found.sent, kind);
         }
         Ok(all)
     }
