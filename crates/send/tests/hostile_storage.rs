@@ -1,6 +1,11 @@
 //! Hostile senders and hostile neighbours against the real disk ends.
 #![cfg(unix)]
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests count as tests")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "helpers of tests count as tests"
+)]
 
 use std::fs;
 use std::io::Write as _;
