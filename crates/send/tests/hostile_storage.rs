@@ -1,5 +1,11 @@
 //! Hostile senders and hostile neighbours against the real disk ends.
 #![cfg(unix)]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "helpers of tests count as tests"
+)]
 
 use std::fs;
 use std::io::Write as _;
@@ -337,7 +343,7 @@ fn a_partial_exchanged_for_another_file_never_becomes_the_file() {
 fn a_partial_is_private_while_it_grows_and_when_it_stays() {
     let output = scratch();
     let mut sink = sink(output.path(), vec![Entry { mode: 0o777, ..file("a/b.bin", 200_000) }]);
-    sink.write(0, 0, &[7; 100_000]).unwrap();
+    sink.write(0, 0, &vec![7; 100_000]).unwrap();
     let part = output.path().join("a/.b.bin.part");
     assert_eq!(mode(&part), 0o600);
 
@@ -354,7 +360,7 @@ fn a_partial_is_private_while_it_grows_and_when_it_stays() {
 fn a_dropped_sink_keeps_its_partial_and_leaves_no_file_under_the_final_name() {
     let output = scratch();
     let mut sink = sink(output.path(), vec![file("b.bin", 200_000)]);
-    sink.write(0, 0, &[7; 100_000]).unwrap();
+    sink.write(0, 0, &vec![7; 100_000]).unwrap();
     drop(sink);
     assert_eq!(names(output.path()), [".b.bin.part", ".b.bin.part.json"]);
 }
@@ -363,7 +369,7 @@ fn a_dropped_sink_keeps_its_partial_and_leaves_no_file_under_the_final_name() {
 fn a_partial_of_less_than_a_chunk_is_not_kept() {
     let output = scratch();
     let mut sink = sink(output.path(), vec![file("b.bin", 200_000)]);
-    sink.write(0, 0, &[7; 65_535]).unwrap();
+    sink.write(0, 0, &vec![7; 65_535]).unwrap();
     assert_eq!(sink.abort(Leftovers::Keep), None);
     assert_eq!(names(output.path()), [""; 0]);
 }
@@ -374,7 +380,7 @@ fn a_discarded_transfer_leaves_nothing_but_what_was_complete() {
     let entries = vec![file("a/done", 1), file("a/b/half", 200_000)];
     let mut sink = sink(output.path(), entries);
     put(&mut sink, 0, b"x");
-    sink.write(1, 0, &[7; 100_000]).unwrap();
+    sink.write(1, 0, &vec![7; 100_000]).unwrap();
     assert_eq!(sink.abort(Leftovers::Discard), None);
     assert_eq!(names(output.path()), ["a/", "a/done"]);
 }
@@ -384,17 +390,17 @@ fn two_transfers_of_the_same_file_at_once_both_arrive() {
     let output = scratch();
     let mut one = sink(output.path(), vec![file("b.bin", 131_072)]);
     let mut two = sink(output.path(), vec![file("b.bin", 131_072)]);
-    one.write(0, 0, &[1; 65_536]).unwrap();
-    two.write(0, 0, &[2; 65_536]).unwrap();
-    one.write(0, 65_536, &[1; 65_536]).unwrap();
-    two.write(0, 65_536, &[2; 65_536]).unwrap();
-    one.commit(0, 131_072, Hasher::of(&[1; 131_072])).unwrap();
-    two.commit(0, 131_072, Hasher::of(&[2; 131_072])).unwrap();
+    one.write(0, 0, &vec![1; 65_536]).unwrap();
+    two.write(0, 0, &vec![2; 65_536]).unwrap();
+    one.write(0, 65_536, &vec![1; 65_536]).unwrap();
+    two.write(0, 65_536, &vec![2; 65_536]).unwrap();
+    one.commit(0, 131_072, Hasher::of(&vec![1; 131_072])).unwrap();
+    two.commit(0, 131_072, Hasher::of(&vec![2; 131_072])).unwrap();
 
     assert_eq!(saved(one), [Path::new("b.bin")]);
     assert_eq!(saved(two), [Path::new("b (1).bin")]);
-    assert_eq!(fs::read(output.path().join("b.bin")).unwrap(), [1; 131_072]);
-    assert_eq!(fs::read(output.path().join("b (1).bin")).unwrap(), [2; 131_072]);
+    assert_eq!(fs::read(output.path().join("b.bin")).unwrap(), vec![1; 131_072]);
+    assert_eq!(fs::read(output.path().join("b (1).bin")).unwrap(), vec![2; 131_072]);
     assert_eq!(names(output.path()), ["b (1).bin", "b.bin"]);
 }
 
@@ -536,7 +542,7 @@ fn entries_that_take_no_data_are_refused() {
 fn bytes_that_do_not_match_their_digest_never_become_a_file() {
     let output = scratch();
     let mut sink = sink(output.path(), vec![file("a", 100_000), file("b", 1)]);
-    sink.write(0, 0, &[1; 100_000]).unwrap();
+    sink.write(0, 0, &vec![1; 100_000]).unwrap();
     assert!(matches!(sink.commit(0, 100_000, [0; 32]), Err(SinkError::DigestMismatch { .. })));
     assert!(matches!(sink.write_whole(1, b"x", [0; 32]), Err(SinkError::DigestMismatch { .. })));
     assert_eq!(names(output.path()), [""; 0]);
@@ -584,7 +590,7 @@ fn a_file_can_be_sent_again_from_its_beginning() {
 fn a_full_disk_is_told_as_such_and_keeps_the_partial() {
     let Some(disk) = Mount::tmpfs("size=1m") else { return };
     let mut sink = sink(disk.path(), vec![file("big", 4 << 20)]);
-    let chunk = [7; 65_536];
+    let chunk = vec![7; 65_536];
     let mut offset = 0;
     let error = loop {
         match sink.write(0, offset, &chunk) {
@@ -621,7 +627,7 @@ fn without_permission_nothing_is_read_or_written() {
     let secret = place.path().join("tree/secret");
     fs::create_dir(place.path().join("tree")).unwrap();
     fs::write(&secret, "x").unwrap();
-    fs::set_permissions(&secret, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o000)).unwrap();
     let refused = Source::open(&[place.path().join("tree")], SourceOptions::default());
     assert!(matches!(refused, Err(SourceError::Unreadable { path }) if path == secret));
 
@@ -664,7 +670,7 @@ fn a_file_exchanged_for_a_link_or_fifo_after_the_walk_is_not_read() {
         fs::create_dir(&directory).unwrap();
         let path = directory.join("file");
         fs::write(&path, "public").unwrap();
-        let source = Source::open(&[directory.clone()], SourceOptions::default()).unwrap();
+        let source = Source::open(std::slice::from_ref(&directory), SourceOptions::default()).unwrap();
         fs::rename(&path, tree.path().join("moved")).unwrap();
         exchange(&path);
 
@@ -681,18 +687,18 @@ fn a_file_that_changes_while_it_is_read_is_never_sent_as_a_mixture() {
     let tree = scratch();
     let path = tree.path().join("file");
     for change in [
-        &(|path: &Path| fs::OpenOptions::new().append(true).open(path).unwrap().write_all(b"more").unwrap())
+        &(|file: &Path| fs::OpenOptions::new().append(true).open(file).unwrap().write_all(b"more").unwrap())
             as &dyn Fn(&Path),
-        &|path: &Path| fs::File::options().write(true).open(path).unwrap().set_len(70_000).unwrap(),
-        &|path: &Path| {
-            let file = fs::File::options().write(true).open(path).unwrap();
-            file.set_modified(std::time::UNIX_EPOCH).unwrap();
+        &|file: &Path| fs::File::options().write(true).open(file).unwrap().set_len(70_000).unwrap(),
+        &|file: &Path| {
+            let opened = fs::File::options().write(true).open(file).unwrap();
+            opened.set_modified(std::time::UNIX_EPOCH).unwrap();
         },
     ] {
-        fs::write(&path, [7; 100_000]).unwrap();
-        let source = Source::open(&[path.clone()], SourceOptions::default()).unwrap();
+        fs::write(&path, vec![7; 100_000]).unwrap();
+        let source = Source::open(std::slice::from_ref(&path), SourceOptions::default()).unwrap();
         let mut reader = source.reader();
-        let mut buf = [0; 65_536];
+        let mut buf = vec![0; 65_536];
         assert_eq!(reader.read_chunk(0, 0, &mut buf).unwrap(), 65_536);
         change(&path);
         assert!(matches!(reader.read_chunk(0, 65_536, &mut buf), Err(SourceError::Changed { .. })));
@@ -722,7 +728,7 @@ fn a_tree_of_awkward_names_arrives_identical() {
         fs::write(tree.join(name), vec![b'x'; len]).unwrap();
     }
     fs::write(tree.join("n".repeat(250)), "long").unwrap();
-    let source = Source::open(&[tree.clone()], SourceOptions::default()).unwrap();
+    let source = Source::open(std::slice::from_ref(&tree), SourceOptions::default()).unwrap();
     assert_eq!(source.notices().renamed_count, 0);
 
     transfer(&source, output.path());

@@ -10,8 +10,12 @@ use std::thread::JoinHandle;
 /// file system commits its journal once for many.
 const WAITERS: usize = 8;
 
-/// Jobs that may wait behind the one being done.
-const QUEUE_LEN: usize = 1;
+/// Files from which on one sync of the whole file system costs less than one sync each.
+#[cfg(target_os = "linux")]
+const WRITE_OUT_COUNT: usize = 16;
+
+/// Jobs that wait behind the one being done: none, as each holds the file descriptors of its files.
+const QUEUE_LEN: usize = 0;
 
 /// Files that must reach the disk, with something (`T`) to know them by.
 #[derive(Debug)]
@@ -50,7 +54,7 @@ impl<T: Send + 'static> Flusher<T> {
         Ok(Self { jobs: Some(jobs), done, thread: Some(thread), outstanding: 0 })
     }
 
-    /// Gives a job, waiting while the queue is full.
+    /// Gives a job, waiting until the one before it is done.
     pub(super) fn submit(&mut self, job: Job<T>) {
         let Some(jobs) = &self.jobs else { return };
         if jobs.send(job).is_ok() {
@@ -58,13 +62,19 @@ impl<T: Send + 'static> Flusher<T> {
         }
     }
 
-    /// Gives a job if the queue has room; a full queue means that the disk is behind anyway.
-    pub(super) fn try_submit(&mut self, job: Job<T>) {
-        let Some(jobs) = &self.jobs else { return };
+    /// Gives a job if the thread waits for one, and says whether it did; else the disk is behind anyway.
+    pub(super) fn try_submit(&mut self, job: Job<T>) -> bool {
+        let Some(jobs) = &self.jobs else { return false };
         match jobs.try_send(job) {
             Ok(()) => self.outstanding += 1,
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {}
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => return false,
         }
+        true
+    }
+
+    /// Whether every job given has been collected.
+    pub(super) fn is_idle(&self) -> bool {
+        self.outstanding == 0
     }
 
     /// The next finished job, if there is one.
@@ -103,6 +113,7 @@ pub(super) fn sync_all(files: &[Arc<File>]) -> io::Result<()> {
     if let [file] = files {
         return file.sync_all();
     }
+    write_out(files);
     let share = files.len().div_ceil(WAITERS).max(1);
     std::thread::scope(|scope| {
         let waiters: Vec<_> = files
@@ -113,6 +124,17 @@ pub(super) fn sync_all(files: &[Arc<File>]) -> io::Result<()> {
         // All of them are joined before the first error counts.
         results.fold(Ok(()), io::Result::and)
     })
+}
+
+/// Has the file system write out everything at once where it can, which leaves the files' own syncs little to wait for.
+/// Whether it worked only those tell.
+fn write_out(files: &[Arc<File>]) {
+    #[cfg(target_os = "linux")]
+    if let Some(file) = files.first().filter(|_| files.len() >= WRITE_OUT_COUNT) {
+        let _ = rustix::fs::syncfs(file);
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = files;
 }
 
 fn lost_waiter() -> io::Error {
@@ -161,7 +183,7 @@ mod tests {
         let mut flusher = Flusher::start().unwrap();
         let mut batch = files(20);
         // A pipe has no disk to reach: fsync(2) answers EINVAL.
-        let (reader, _writer) = std::io::pipe().unwrap();
+        let (reader, _writer) = io::pipe().unwrap();
         batch.insert(10, Arc::new(File::from(std::os::fd::OwnedFd::from(reader))));
         flusher.submit(Job { files: batch, tag: () });
         assert!(flusher.wait().unwrap().result.is_err());

@@ -171,9 +171,10 @@ impl Sink {
         writing.hasher.update(data);
         writing.written_len = end;
         if end - writing.checkpoint_len >= CHECKPOINT_LEN {
-            writing.checkpoint_len = end;
             let files = vec![Arc::clone(writing.partial.file())];
-            self.flusher.try_submit(Job { files, tag: Flushed::Checkpoint { entry, len: end } });
+            if self.flusher.try_submit(Job { files, tag: Flushed::Checkpoint { entry, len: end } }) {
+                writing.checkpoint_len = end;
+            }
         }
         Ok(())
     }
@@ -348,7 +349,10 @@ impl Sink {
         }
         self.batch_len = self.batch_len.saturating_add(verified.len);
         self.batch.push(verified);
-        if self.batch.len() >= BATCH_COUNT || self.batch_len >= BATCH_LEN {
+        let is_worth_it = self.batch.len() >= BATCH_COUNT || self.batch_len >= BATCH_LEN;
+        let is_full = self.batch.len() >= BATCH_COUNT_MAX || self.batch_len >= BATCH_LEN_MAX;
+        // A disk that is behind gets fewer and larger batches: its waits hardly depend on how many files they are for.
+        if is_full || (is_worth_it && self.flusher.is_idle()) {
             self.submit_batch();
         }
     }
@@ -533,8 +537,15 @@ const CHECKPOINT_LEN: u64 = 8 << 20;
 /// Bytes below which a partial is not worth keeping: offsets to resume from are multiples of one chunk.
 const KEEP_LEN: u64 = 65_536;
 
-/// Files that wait for the disk together at most; each holds a file descriptor.
+/// Files worth waiting for the disk for.
 const BATCH_COUNT: usize = 64;
 
-/// Bytes that wait for the disk together at most, so that a large file does not wait for others.
+/// Bytes worth waiting for the disk for, so that a large file does not wait for others.
 const BATCH_LEN: u64 = 4 << 20;
+
+/// Files that wait for the disk together at most. Each holds a file descriptor and two batches exist at a time; a process
+/// may have 1024 on Linux and 256 on macOS unless told otherwise.
+const BATCH_COUNT_MAX: usize = if cfg!(target_os = "linux") { 384 } else { 80 };
+
+/// Bytes that wait for the disk together at most.
+const BATCH_LEN_MAX: u64 = 64 << 20;

@@ -345,3 +345,127 @@ impl SourceError {
 
 /// Bytes read at a time while hashing a prefix.
 const PREFIX_READ_LEN: usize = 1 << 20;
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn sent(source: &Source) -> Vec<&str> {
+        source.manifest().entries().iter().map(|entry| entry.path.as_str()).collect()
+    }
+
+    fn open(paths: &[PathBuf]) -> Result<Source, SourceError> {
+        Source::open(paths, SourceOptions::default())
+    }
+
+    #[test]
+    fn entries_come_in_the_order_of_names_with_empty_files_and_directories() {
+        let place = tempfile::tempdir().unwrap();
+        let tree = place.path().join("tree");
+        fs::create_dir_all(tree.join("b/empty")).unwrap();
+        for name in ["c", "a", "b/2", "b/1"] {
+            fs::write(tree.join(name), "").unwrap();
+        }
+        let source = open(&[tree.join("b/..").join(".")]).unwrap();
+        assert_eq!(
+            sent(&source),
+            ["tree", "tree/a", "tree/b", "tree/b/1", "tree/b/2", "tree/b/empty", "tree/c"]
+        );
+    }
+
+    #[test]
+    fn paths_with_the_same_name_get_distinct_ones() {
+        let place = tempfile::tempdir().unwrap();
+        for above in ["1", "2"] {
+            fs::create_dir(place.path().join(above)).unwrap();
+            fs::write(place.path().join(above).join("report.pdf"), above).unwrap();
+        }
+        let source = open(&[place.path().join("1/report.pdf"), place.path().join("2/report.pdf")]).unwrap();
+        assert_eq!(sent(&source), ["report.pdf", "report (1).pdf"]);
+        assert_eq!(source.notices().renamed_count, 1);
+        let mut byte = [0];
+        source.reader().read_chunk(1, 0, &mut byte).unwrap();
+        assert_eq!(&byte, b"2");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn names_that_are_not_portable_travel_changed_and_are_read_under_their_own() {
+        use std::os::unix::ffi::OsStrExt as _;
+        let place = tempfile::tempdir().unwrap();
+        let tree = place.path().join("tree");
+        let latin1 = tree.join(std::ffi::OsStr::from_bytes(b"caf\xe9"));
+        fs::create_dir_all(tree.join("a:b")).unwrap();
+        for path in
+            [tree.join("a:b/file"), tree.join("a_b"), tree.join("Makefile"), tree.join("makefile"), latin1]
+        {
+            fs::write(&path, path.as_os_str().as_bytes()).unwrap();
+        }
+        let source = open(std::slice::from_ref(&tree)).unwrap();
+        assert_eq!(
+            sent(&source),
+            [
+                "tree",
+                "tree/Makefile",
+                "tree/a_b (1)",
+                "tree/a_b (1)/file",
+                "tree/a_b",
+                "tree/caf_",
+                "tree/makefile (1)"
+            ]
+        );
+        assert_eq!(source.notices().renamed_count, 3);
+        let mut buf = [0; 4096];
+        for (index, name) in [(1, "Makefile"), (3, "a:b/file"), (4, "a_b"), (6, "makefile")] {
+            let len = source.reader().read_chunk(index, 0, &mut buf).unwrap();
+            assert_eq!(&buf[..len], tree.join(name).as_os_str().as_bytes());
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_neither_file_nor_directory_is_left_behind_or_refused() {
+        let place = tempfile::tempdir().unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(place.path().join("socket")).unwrap();
+        fs::write(place.path().join("file"), "").unwrap();
+        let source = open(&[place.path().to_path_buf()]).unwrap();
+        assert_eq!(source.notices().skipped_special, [place.path().join("socket")]);
+        assert_eq!(source.manifest().entries().len(), 2);
+        assert!(matches!(open(&["/dev/null".into()]), Err(SourceError::Special { .. })));
+        assert!(matches!(open(&["/".into()]), Err(SourceError::Unnameable { .. })));
+        assert!(matches!(open(&[place.path().join("none")]), Err(SourceError::Missing { .. })));
+        assert!(matches!(open(&[]), Err(SourceError::Nothing)));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_named_by_the_user_is_followed_under_its_own_name() {
+        let place = tempfile::tempdir().unwrap();
+        fs::write(place.path().join("log.3"), "x").unwrap();
+        std::os::unix::fs::symlink("log.3", place.path().join("latest.log")).unwrap();
+        let source = open(&[place.path().join("latest.log")]).unwrap();
+        assert_eq!(sent(&source), ["latest.log"]);
+        assert_eq!(source.reader().read_chunk(0, 0, &mut [0; 9]).unwrap(), 1);
+    }
+
+    #[test]
+    fn the_hash_of_a_prefix_goes_on_with_what_follows() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("file");
+        let contents: Vec<u8> = (0..200_000_u32).map(|n| n.to_le_bytes()[0]).collect();
+        fs::write(&path, &contents).unwrap();
+        let mut reader = open(&[path]).unwrap().reader();
+        let mut hasher = reader.hash_prefix(0, 131_072).unwrap();
+        assert_eq!(hasher.clone().finish(), Hasher::of(&contents[..131_072]));
+        let mut rest = vec![0; 100_000];
+        let len = reader.read_chunk(0, 131_072, &mut rest).unwrap();
+        hasher.update(&rest[..len]);
+        assert_eq!(hasher.finish(), Hasher::of(&contents));
+        for offset in [200_001, u64::MAX] {
+            assert!(matches!(reader.read_chunk(0, offset, &mut rest), Err(SourceError::OutOfRange { .. })));
+            assert!(reader.hash_prefix(0, offset).is_err());
+        }
+    }
+}

@@ -267,11 +267,11 @@ impl Walk {
         all.sort_unstable_by(|one, other| one.name.cmp(&other.name));
         let mut taken = HashSet::with_capacity(all.len());
         // Names that can stay come first, so that a changed one does not take the place of another.
-        for changed in [false, true] {
-            for found in all.iter_mut().filter(|found| (found.name != *found.sent) == changed) {
-                let kind = if found.metadata.is_dir() { Named::Directory } else { Named::File };
-                found.sent = distinct(&mut taken, &found.sent, kind);
-            }
+        let (portable, changed): (Vec<&mut Found>, Vec<&mut Found>) =
+            all.iter_mut().partition(|found| found.name == *found.sent);
+        for found in portable.into_iter().chain(changed) {
+            let kind = if found.metadata.is_dir() { Named::Directory } else { Named::File };
+            found.sent = distinct(&mut taken, &found.sent, kind);
         }
         Ok(all)
     }
@@ -325,12 +325,12 @@ fn own_name(path: &Path) -> Result<OsString, SourceError> {
 
 /// `name`, or its first number that no system takes for a name in `taken`; added there.
 fn distinct(taken: &mut HashSet<String>, name: &str, kind: Named) -> String {
-    let key =
-        |name: &str| SafePath::parse(name).map_or_else(|_| name.to_lowercase(), |path| path.collision_key());
     let mut number = 0;
     loop {
         let candidate = numbered(name, kind, number);
-        if taken.insert(key(&candidate)) {
+        let key = SafePath::parse(&candidate)
+            .map_or_else(|_| candidate.to_lowercase(), |path| path.collision_key());
+        if taken.insert(key) {
             return candidate;
         }
         number += 1;
