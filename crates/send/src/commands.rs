@@ -631,7 +631,10 @@ mod tests {
         assert_eq!(of(3), "declined_by_peer cancelled_by_peer peer_left");
         assert_eq!(of(4), "wrong_code no_such_code already_tried expired exhausted");
         assert_eq!(of(5), "server_unreachable server_lost server_refused not_found no_path peer_lost");
-        assert_eq!(of(6), "source source_name source_changed nothing_to_send unsendable no_room output write");
+        assert_eq!(
+            of(6),
+            "source source_name source_changed nothing_to_send unsendable no_room output write"
+        );
         assert_eq!(of(7), "integrity tampered");
         assert_eq!(of(130), "interrupted");
         assert!(!by_code.contains_key(&0), "no failure looks like success");

@@ -67,7 +67,9 @@ pub(super) fn source(error: SourceError) -> Error {
         SourceError::Io { path, source, .. } => Error::Source { path, source },
         SourceError::Special { ref path }
         | SourceError::Unnameable { ref path }
-        | SourceError::Path { ref path, .. } => Error::SourceName { path: path.clone(), source: error.into() },
+        | SourceError::Path { ref path, .. } => {
+            Error::SourceName { path: path.clone(), source: error.into() }
+        }
         SourceError::TooMany { .. } | SourceError::Manifest { .. } | SourceError::OutOfRange { .. } => {
             Error::Unsendable(error.into())
         }

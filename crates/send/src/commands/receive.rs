@@ -106,7 +106,8 @@ async fn meet(
 ) -> Result<Met, Error> {
     match parse(secret)? {
         Ticket::Link(link) => {
-            let url: Url = link.origin().parse().map_err(|error: url::ParseError| Error::NotALink(error.into()))?;
+            let url: Url =
+                link.origin().parse().map_err(|error: url::ParseError| Error::NotALink(error.into()))?;
             let slot = link_slot(link.password()).ok_or_else(|| Error::NotALink("no slot".into()))?;
             let failed = |error| failure::meeting(error, Direction::Receive, link.origin());
             let connection = Connection::connect(&url, CONNECT_DEADLINE).await;
@@ -143,27 +144,20 @@ fn open_tried(reporter: &dyn Reporter) -> Option<Tried> {
 
 /// Finds the one door to claim: that of a sender announced on the local network, else the configured server's. Both are
 /// looked for at once; the code is tried at one of them only.
-async fn find(
-    nameplate: Nameplate,
-    config: &Config,
-    ask: &dyn Ask,
-) -> Result<(Connection, String), Error> {
+async fn find(nameplate: Nameplate, config: &Config, ask: &dyn Ask) -> Result<(Connection, String), Error> {
     let Some(server) = &config.server else {
         let announcers = discovery::find(nameplate, SEARCH_WINDOW).await.unwrap_or_default();
         return local(nameplate, announcers, ask).await;
     };
     let url = server.as_url();
-    let (announcers, connection) = tokio::join!(
-        discovery::find(nameplate, HEARD_WINDOW),
-        Connection::connect(url, CONNECT_DEADLINE)
-    );
+    let (announcers, connection) =
+        tokio::join!(discovery::find(nameplate, HEARD_WINDOW), Connection::connect(url, CONNECT_DEADLINE));
     let announcers = announcers.unwrap_or_default();
     if !announcers.is_empty() {
         return local(nameplate, announcers, ask).await;
     }
-    let failed = |error| {
-        failure::meeting(ConnectError::Unreachable(error), Direction::Receive, &server.to_string())
-    };
+    let failed =
+        |error| failure::meeting(ConnectError::Unreachable(error), Direction::Receive, &server.to_string());
     Ok((connection.map_err(failed)?, server.to_string()))
 }
 
@@ -173,7 +167,8 @@ async fn local(
     announcers: Vec<Announcer>,
     ask: &dyn Ask,
 ) -> Result<(Connection, String), Error> {
-    let name = |announcer: &Announcer| announcer.addresses.first().map(ToString::to_string).unwrap_or_default();
+    let name =
+        |announcer: &Announcer| announcer.addresses.first().map(ToString::to_string).unwrap_or_default();
     let index = if announcers.len() > 1 {
         let names: Vec<String> = announcers.iter().map(name).collect();
         ask.which(&names).await?

@@ -168,10 +168,8 @@ impl Meeting {
             Some(server) => Place::Server(server.as_url().clone()),
             None => Place::Embedded(Box::new(start_embedded(config).await?)),
         };
-        let no_entropy = |error: entropy::EntropyError| Error::System {
-            doing: "give random bytes",
-            source: error.into(),
-        };
+        let no_entropy =
+            |error: entropy::EntropyError| Error::System { doing: "give random bytes", source: error.into() };
         let password = entropy::bytes().map_err(no_entropy)?;
         let link = ShareLink::new(&place.origin(), password);
         let link = link.map_err(|error| Error::NotALink(error.into()))?;

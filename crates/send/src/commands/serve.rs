@@ -17,11 +17,7 @@ const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// [`Error::Listen`].
-pub async fn run(
-    config: &Config,
-    reporter: &dyn Reporter,
-    cancel: &CancellationToken,
-) -> Result<(), Error> {
+pub async fn run(config: &Config, reporter: &dyn Reporter, cancel: &CancellationToken) -> Result<(), Error> {
     let mut serving = rendezvous::Config::default();
     serving.listen = config.listen;
     serving.ice_servers = stun_servers(config);

@@ -85,7 +85,9 @@ impl Signals {
         loop {
             let body = self.pairing.recv().await?;
             match self.opener.open(&body)? {
-                Signal::Abort { reason } => return Err(ConnectError::Aborted(AbortReason::from_code(reason))),
+                Signal::Abort { reason } => {
+                    return Err(ConnectError::Aborted(AbortReason::from_code(reason)));
+                }
                 Signal::Generations { .. } | Signal::Relay { .. } | Signal::Unknown => {}
                 signal @ (Signal::Description { generation, restart, .. }
                 | Signal::Candidate { generation, restart, .. }

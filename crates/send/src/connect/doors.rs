@@ -156,7 +156,9 @@ impl Doors {
             loop {
                 match self.connection.recv().await? {
                     ServerMessage::Created { nameplate, ttl } => return Ok((nameplate, ttl)),
-                    ServerMessage::Refused { reason, retry_after } => return Err(refused(reason, retry_after)),
+                    ServerMessage::Refused { reason, retry_after } => {
+                        return Err(refused(reason, retry_after));
+                    }
                     // The other door may see visitors meanwhile; they try again, or the rendezvous times them out.
                     ServerMessage::Paired { .. }
                     | ServerMessage::Relay { .. }

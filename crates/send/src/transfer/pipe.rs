@@ -147,11 +147,7 @@ fn seal_all(
     let _ = outgoing.blocking_close();
 }
 
-fn open_all(
-    mut opener: Opener,
-    mut incoming: Incoming,
-    opened: &mpsc::Sender<Result<Opened, Error>>,
-) {
+fn open_all(mut opener: Opener, mut incoming: Incoming, opened: &mpsc::Sender<Result<Opened, Error>>) {
     loop {
         let result = incoming.blocking_recv().map_err(Error::from).and_then(|mut record| {
             opener.open(&mut record)?;

@@ -186,12 +186,7 @@ impl Task<'_> {
     }
 
     /// Waits for whatever comes next. Records are not taken while one waits for the disk.
-    async fn wait(
-        &mut self,
-        pipe: &mut Pipe,
-        cancel: &CancellationToken,
-        progress: &mut Interval,
-    ) -> Wake {
+    async fn wait(&mut self, pipe: &mut Pipe, cancel: &CancellationToken, progress: &mut Interval) -> Wake {
         let question = self.offered.as_mut().map(|offered| &mut offered.question);
         let saving = self.saving.as_mut();
         let is_waiting = saving.as_ref().is_some_and(|saving| saving.next.is_some());
@@ -325,16 +320,8 @@ impl Task<'_> {
             let _ = tell_remains.send(disk.run(job_queue));
         })
         .map_err(Error::Thread)?;
-        self.saving = Some(Saving {
-            manifest,
-            tally,
-            jobs,
-            next: None,
-            reports,
-            remains,
-            place,
-            complete_since: None,
-        });
+        self.saving =
+            Some(Saving { manifest, tally, jobs, next: None, reports, remains, place, complete_since: None });
         self.machine.handle_accept(Vec::new());
         Ok(())
     }

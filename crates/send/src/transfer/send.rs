@@ -8,8 +8,8 @@ use tokio::sync::mpsc;
 use tokio::time::{interval, timeout};
 use tokio_util::sync::CancellationToken;
 use wire::message::{AbortReason, Message};
-use wire::transfer::sender::Output;
 use wire::transfer;
+use wire::transfer::sender::Output;
 
 use super::pipe::{Opened, Pipe, spawn};
 use super::pulse::{Beat, Pulse};
@@ -17,7 +17,7 @@ use super::reading::{Job, Reading, Report};
 use super::tally::{Tally, summary};
 use super::{Error, FAREWELL_DEADLINE, PROGRESS_INTERVAL};
 use crate::connect::Channel;
-use crate::report::{Event, Reporter, Summary};
+use crate::report::{Reporter, Summary};
 use crate::storage::{Source, SourceError};
 
 /// Jobs that wait for the reading thread. Small, so that an answer does not wait behind many chunks.
@@ -71,11 +71,7 @@ pub async fn send(
         never = pairing.idle() => match never {},
     };
     outcome?;
-    Ok(Sent {
-        what: summary(&manifest),
-        moved: sending.tally.moved(),
-        elapsed: sending.tally.elapsed(),
-    })
+    Ok(Sent { what: summary(&manifest), moved: sending.tally.moved(), elapsed: sending.tally.elapsed() })
 }
 
 /// The state of the task.

@@ -155,7 +155,7 @@ fn finished(finished: &Finished) -> Value {
 fn warning(warning: &Warning) -> Value {
     match warning {
         Warning::SecretOnCommandLine => json!({ "warning": "secret_on_command_line" }),
-        Warning::SymlinksSkipped(path) => json!({ "warning": "symlink_skipped", "path": text(path) }),
+        Warning::SymlinksSkipped { count } => json!({ "warning": "symlinks_skipped", "count": count }),
         Warning::SpecialFileSkipped(path) => json!({ "warning": "special_file_skipped", "path": text(path) }),
         Warning::Renamed { from, to } => json!({ "warning": "renamed", "from": from, "to": to }),
         Warning::ServerBusy { retry_after } => {

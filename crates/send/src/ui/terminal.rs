@@ -166,7 +166,9 @@ fn warning_text(warning: &Warning) -> String {
             "other users of this machine can read a code on the command line; `send receive` asks for it instead."
                 .to_owned()
         }
-        Warning::SymlinksSkipped(link) => format!("{} is a symbolic link and stays here; see --symlinks.", path(link)),
+        Warning::SymlinksSkipped { count: links } => {
+            format!("Symbolic links stay here ({}); see --symlinks.", count(*links as u64, "link"))
+        }
         Warning::SpecialFileSkipped(file) => format!("{} is not a regular file and stays here.", path(file)),
         Warning::Renamed { from, to } => {
             format!("{} exists here, so it is saved as {}.", escape(from, NAME_LEN), escape(to, NAME_LEN))
@@ -329,7 +331,7 @@ mod tests {
             }),
             Event::Connected { path: report::Path::Direct, peer: Some(evil.into()) },
             Event::Resumed { name: evil.into(), offset: 1, size: 2 },
-            Event::Warning(Warning::SymlinksSkipped(path())),
+            Event::Warning(Warning::SymlinksSkipped { count: 2 }),
             Event::Warning(Warning::SpecialFileSkipped(path())),
             Event::Warning(Warning::Renamed { from: text(), to: text() }),
             Event::Warning(Warning::PlainHttp { server: text() }),
