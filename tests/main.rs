@@ -1,1 +1,3 @@
 //! e2e
+#[cfg(test)]
+mod hostile;

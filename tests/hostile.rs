@@ -1,0 +1,18 @@
+//! Hostile peers and hostile servers against the real programs.
+//!
+//! A hostile peer goes through the real door and the real handshake, because whoever knows a code can; what it says from
+//! then on is up to it. Every claim is about what a user would see: the exit status, the sentence on the terminal, the
+//! files on the disk, and how long it took.
+
+mod entry;
+mod host;
+mod manifests;
+mod names;
+mod peer;
+mod program;
+mod receivers;
+mod records;
+mod room;
+mod servers;
+mod strangers;
+mod terminal;
