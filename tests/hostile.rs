@@ -4,14 +4,15 @@
 //! then on is up to it. Every claim is about what a user would see: the exit status, the sentence on the terminal, the
 //! files on the disk, and how long it took.
 
+mod content;
 mod entry;
 mod host;
-mod manifests;
 mod names;
+mod offers;
 mod peer;
 mod program;
-mod receivers;
 mod records;
+mod requests;
 mod room;
 mod servers;
 mod strangers;

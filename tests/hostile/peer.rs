@@ -141,6 +141,11 @@ impl Peer {
         Some(self.opener.open(&mut record).unwrap().to_vec())
     }
 
+    /// The next record of the program as it came.
+    pub(super) async fn hear_sealed(&mut self) -> BytesMut {
+        timeout(PATIENCE, self.incoming.recv()).await.expect("the program says something").unwrap()
+    }
+
     /// Listens until the program has said something that `is_it`. `false` when it left before that.
     pub(super) async fn hear_until(&mut self, is_it: impl Fn(&Message<'_>) -> bool) -> bool {
         while let Some(plaintext) = self.hear().await {
