@@ -4,7 +4,7 @@ use core::ops::Range;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::course::{Course, Position, entry_count};
+use super::course::{Course, Position, entry_count, file_size, resumable};
 use super::{CREDIT_WINDOW, MAX_RESUMES, TransferError, Violation};
 use crate::manifest::{Manifest, ManifestBuilder};
 use crate::message::{AbortReason, Batch, DeclineReason, Message, Sha256Digest};
@@ -59,7 +59,8 @@ pub enum Output {
 pub struct Held {
     /// Which entry.
     pub file: u32,
-    /// How many bytes: a multiple of a chunk, or the size.
+    /// How many bytes: a multiple of a chunk below the size, or the size of a file that is verified and in place. A file
+    /// that is held as a whole is not heard of again.
     pub offset: u64,
     /// SHA-256 of these bytes as they are on disk.
     pub digest: Sha256Digest,
@@ -134,7 +135,7 @@ impl Receiver {
     /// A generation is open: the sender is told what this side knows. When the manifest was accepted in an earlier one,
     /// [`Receiver::handle_accept`] must follow with what is on disk.
     pub fn handle_generation(&mut self) {
-        if matches!(self.state, State::Done | State::Failed) {
+        if self.is_over() {
             return;
         }
         self.outbox.clear();
@@ -150,7 +151,8 @@ impl Receiver {
         }
     }
 
-    /// A record of the sender was opened. `record_len` is its length on the transport, in bytes.
+    /// A record of the sender was opened. `record_len` is its length on the transport, in bytes. Nothing changes success
+    /// or failure any more.
     ///
     /// # Errors
     /// [`TransferError`] when the transfer is over; send what [`Receiver::poll_output`] still gives.
@@ -164,7 +166,11 @@ impl Receiver {
                 }
                 Err(_) => Err(Violation::Unreadable.into()),
             };
-            handled.map_err(|error| self.fail(error))?;
+            if let Err(error) = handled
+                && !self.is_over()
+            {
+                return Err(self.fail(error));
+            }
         }
         if counted {
             self.generation.received += record_len as u64;
@@ -175,8 +181,9 @@ impl Receiver {
         Ok(())
     }
 
-    /// The user agreed. `held` are the beginnings on disk, ascending by entry; empty when everything is new.
-    pub fn handle_accept(&mut self, held: Vec<Held>) {
+    /// The user agreed. `held` are the beginnings on disk, ascending by entry; empty when everything is new. Those that
+    /// cannot be asked for are left out: their files come from the first byte.
+    pub fn handle_accept(&mut self, mut held: Vec<Held>) {
         let Some(manifest) = self.manifest.clone() else { return };
         if !matches!(self.state, State::Asking) {
             return;
@@ -186,6 +193,12 @@ impl Receiver {
         }
         (self.state, self.accepted) = (State::Receiving, true);
         self.generation.granted = CREDIT_WINDOW;
+        let mut floor = 0;
+        held.retain(|held| {
+            let fits = held.file >= floor && resumable(&manifest, held.file, held.offset).is_ok();
+            floor = if fits { held.file + 1 } else { floor };
+            fits
+        });
         self.generation.plan = Plan { waiting: held.into(), ..Plan::default() };
         self.ask_for_more(&manifest);
     }
@@ -220,7 +233,7 @@ impl Receiver {
 
     /// This side gives up: the sender will be told.
     pub fn handle_abort(&mut self, reason: AbortReason, file: Option<u32>) {
-        if !matches!(self.state, State::Done | State::Failed) {
+        if !self.is_over() {
             self.state = State::Failed;
             self.outbox.clear();
             self.send(Message::Abort { reason, file });
@@ -243,8 +256,13 @@ impl Receiver {
         matches!(self.state, State::Ending | State::Done)
     }
 
+    fn is_over(&self) -> bool {
+        matches!(self.state, State::Done | State::Failed)
+    }
+
     fn handle_message(&mut self, message: &Message<'_>, body: &Range<usize>) -> Result<(), TransferError> {
         match message {
+            _ if self.is_over() => {}
             Message::Ping { token } if self.outbox.len() < MAX_PONGS => {
                 self.send(Message::Pong { token: *token });
             }
@@ -304,8 +322,8 @@ impl Receiver {
         let plan = &mut self.generation.plan;
         let held = plan.asked.pop_front().filter(|held| (held.file, held.offset) == (file, offset));
         let held = held.ok_or(Violation::OutOfPlace)?;
-        if held.digest == *digest {
-            let size = super::course::file_size(&manifest, file).flatten();
+        if held.digest == *digest && self.generation.course.has_room() {
+            let size = file_size(&manifest, file).flatten();
             let (first, start) = (plan.next, plan.offset);
             (plan.next, plan.offset) = if size == Some(offset) { (file + 1, 0) } else { (file, offset) };
             if first < file {
