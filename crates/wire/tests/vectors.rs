@@ -141,7 +141,7 @@ fn check(path: &Path, write: bool) -> Result<(), String> {
 fn every_vector_holds() {
     let write = std::env::var_os("WIRE_VECTORS").is_some_and(|mode| mode == "write");
     let files = files();
-    assert!(files.len() >= 40, "only {} vectors found", files.len());
+    assert!(files.len() >= 100, "only {} vectors found", files.len());
     let mut failures = Vec::new();
     for path in &files {
         if let Err(error) = check(path, write) {
