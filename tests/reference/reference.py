@@ -96,12 +96,7 @@ def slot_of_link(password):
     return expand(extract(b"", password), b"send/1 link slot")[:16]
 
 
-def word_list():
-    source = Path(__file__).resolve().parents[2] / "crates/wire/src/wordlist.rs"
-    return re.findall(r'"([a-z]+)",?', source.read_text().split("const WORDS", 1)[1])
-
-
-WORDS = word_list()
+WORDS = (Path(__file__).resolve().parents[2] / "crates/wire/src/wordlist.txt").read_text().split()
 SEPARATORS = "-_.\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u30fc\uff0d"
 
 
@@ -710,9 +705,18 @@ def same(values):
 
 
 def vector_link(given, _):
-    password = bytes.fromhex(given["password"])
-    fragment = base64.urlsafe_b64encode(password).decode().rstrip("=")
-    return {"fragment": fragment, "slot": slot_of_link(password).hex()}
+    def one(text):
+        match = re.fullmatch(r"(https?://[a-z0-9.:-]+)/#([A-Za-z0-9_-]{22})", text.strip())
+        try:
+            password = base64.urlsafe_b64decode(match[2] + "==")
+        except TypeError:
+            return {"refused": True}
+        fragment = base64.urlsafe_b64encode(password).decode().rstrip("=")
+        if fragment != match[2]:
+            return {"refused": True}
+        return {"link": f"{match[1]}/#{fragment}", "origin": match[1], "slot": slot_of_link(password).hex()}
+
+    return same(map(one, given["pasted"]))
 
 
 def vector_manifest(given, _):

@@ -49,15 +49,14 @@ impl Generation {
     pub fn sender(self, record: &[u8], seed: Seed) -> Result<(Sealer, Opener, Vec<u8>), OpeningError> {
         let (theirs, mac) = decode(self.number, record)?;
         let number = self.number.to_be_bytes();
-        let parts: [&[u8]; 3] = [&number, theirs, self.binding.as_bytes()];
-        if !self.secret.opening(Role::Receiver, self.number).verify(&parts, mac) {
+        let binding = self.binding.as_bytes();
+        if !self.secret.opening(Role::Receiver, self.number).verify(&[&number, theirs, binding], mac) {
             return Err(OpeningError);
         }
         let nonce = seed.into_bytes();
-        let parts: [&[u8]; 4] = [&number, &nonce, theirs, self.binding.as_bytes()];
-        let mac = self.secret.opening(Role::Sender, self.number).mac(&parts);
+        let proof = self.secret.opening(Role::Sender, self.number).mac(&[&number, &nonce, theirs, binding]);
         let (sealer, opener) = self.records(Role::Sender, &nonce, theirs);
-        Ok((sealer, opener, encode(self.number, &nonce, &mac)))
+        Ok((sealer, opener, encode(self.number, &nonce, &proof)))
     }
 
     fn records(&self, role: Role, nonce_s: &[u8; 32], nonce_r: &[u8; 32]) -> (Sealer, Opener) {

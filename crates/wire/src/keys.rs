@@ -91,8 +91,7 @@ impl KeySchedule {
     /// The value both users may compare.
     pub(crate) fn verifier(&self, nonce_s: &[u8; 32], nonce_r: &[u8; 32]) -> Verifier {
         let bytes = expand(&self.0, &[b"send/1 sas", nonce_s, nonce_r]);
-        let [a, b, c, d, e, ..] = *bytes.as_bytes();
-        Verifier([a, b, c, d, e])
+        Verifier(*bytes.as_bytes().first_chunk().expect("a key has 32 bytes"))
     }
 }
 

@@ -23,6 +23,11 @@ pub const DATA_PREFIX_LEN: usize = PREFIX_LEN + 4 + 8;
 /// Length of a whole FILE_END message.
 pub const FILE_END_LEN: usize = PREFIX_LEN + 4 + 8 + 32;
 
+const _: () = assert!(
+    DATA_PREFIX_LEN + CHUNK_LEN + FILE_END_LEN <= MAX_PLAINTEXT_LEN,
+    "a full chunk with its end fits a record"
+);
+
 /// Longest file that may travel in a BATCH, in bytes.
 pub const MAX_BATCHED_LEN: u64 = 16_384;
 
@@ -267,6 +272,9 @@ pub struct DecodeError;
 
 impl Message<'_> {
     /// Appends the message to a plaintext.
+    ///
+    /// # Panics
+    /// When the message is longer than 4 GiB.
     pub fn encode_into(&self, out: &mut Vec<u8>) {
         let at = out.len();
         out.extend_from_slice(&[self.number(), 0, 0, 0, 0]);
@@ -525,7 +533,9 @@ impl<'a> Fields<'a> {
 }
 
 fn put(out: &mut Vec<u8>, parts: &[&[u8]]) {
-    parts.iter().for_each(|part| out.extend_from_slice(part));
+    for part in parts {
+        out.extend_from_slice(part);
+    }
 }
 
 #[cfg(test)]
@@ -543,13 +553,14 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "a table with a row for every message")]
     fn messages_are_these_bytes() {
         let digest = [0xd1; 32];
         let d = "d1".repeat(32);
-        let bytes = Cow::Borrowed(b"hi".as_slice());
+        let hi = Cow::Borrowed(b"hi".as_slice());
         let golden = [
             (
-                Message::ManifestPart { purpose: Purpose::Files, entries: bytes.clone() },
+                Message::ManifestPart { purpose: Purpose::Files, entries: hi.clone() },
                 "01 00000003 01 6869".to_owned(),
             ),
             (
@@ -576,11 +587,11 @@ mod tests {
                 "08 00000018 00000001 0000000000000002 00000003 0000000000000004".to_owned(),
             ),
             (
-                Message::Data { file: 1, offset: 2, bytes: bytes.clone() },
+                Message::Data { file: 1, offset: 2, bytes: hi.clone() },
                 "09 0000000e 00000001 0000000000000002 6869".to_owned(),
             ),
             (
-                Message::Batch(Batch { items: vec![(3, 0, digest), (4, 2, digest)], bytes }),
+                Message::Batch(Batch { items: vec![(3, 0, digest), (4, 2, digest)], bytes: hi }),
                 format!("0a 00000054 0002 00000003 00000000 {d} 00000004 00000002 {d} 6869"),
             ),
             (
@@ -656,10 +667,5 @@ mod tests {
         let whole = encode(&Message::Data { file: 5, offset: 65_536, bytes: vec![7; 1_000].into() });
         assert_eq!(whole[..DATA_PREFIX_LEN], data_prefix(5, 65_536, 1_000));
         assert_eq!(encode(&Message::FileEnd { file: 0, len: 0, digest: [0; 32] }).len(), FILE_END_LEN);
-    }
-
-    #[test]
-    fn a_full_chunk_with_its_end_fits_a_record() {
-        assert!(DATA_PREFIX_LEN + CHUNK_LEN + FILE_END_LEN <= MAX_PLAINTEXT_LEN);
     }
 }

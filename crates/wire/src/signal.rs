@@ -147,6 +147,9 @@ impl SignalSealer {
     }
 
     /// The body `05 || counter || sealed signal`.
+    ///
+    /// # Panics
+    /// Never: strings and integers always serialise.
     pub fn seal(&mut self, signal: &Signal) -> Vec<u8> {
         let mut text = serde_json::to_vec(signal).expect("strings and integers always serialise");
         let mut body = vec![kind::SIGNAL];

@@ -451,9 +451,9 @@ mod tests {
     fn a_client_ignores_what_a_newer_server_says() {
         let frame = r#"{"type":"weather","sunny":true}"#;
         assert_eq!(ServerMessage::parse(frame), Ok(ServerMessage::Unknown));
-        let frame = r#"{"type":"refused","reason":"wednesday"}"#;
+        let refusal = r#"{"type":"refused","reason":"wednesday"}"#;
         let refused = ServerMessage::Refused { reason: CloseReason::Unknown, retry_after: None };
-        assert_eq!(ServerMessage::parse(frame), Ok(refused));
+        assert_eq!(ServerMessage::parse(refusal), Ok(refused));
     }
 
     #[test]

@@ -163,5 +163,5 @@ fn every_kind_has_a_vector_and_an_unknown_kind_is_an_error() {
     let all = ["code", "description", "handshake", "link", "manifest", "message", "path", "record", "signal"];
     assert_eq!(kinds, all);
     assert!(compute("weather", &json!({})).is_err());
-    assert!(compute("link", &json!({ "password": "00", "unknown": 1 })).is_err());
+    assert!(compute("link", &json!({ "pasted": ["x"], "unknown": 1 })).is_err());
 }

@@ -68,7 +68,7 @@ impl Hello {
     /// Whether the two have a version and a suite in common. Called only after confirmation: before it, anyone on the
     /// way could have changed the lists.
     pub(super) fn require_common(&self, theirs: &Self) -> Result<(), HandshakeError> {
-        let common = |ours: &[u16], theirs: &[u16]| ours.iter().any(|number| theirs.contains(number));
+        let common = |a: &[u16], b: &[u16]| a.iter().any(|number| b.contains(number));
         if common(&self.versions, &theirs.versions) && common(&self.suites, &theirs.suites) {
             Ok(())
         } else {
@@ -117,9 +117,9 @@ mod tests {
     #[test]
     fn sides_without_a_common_version_part() {
         let ours = Hello::new(Mode::Typed, [0; 16], None);
-        let theirs = Hello { versions: vec![2, 3], ..ours.clone() };
-        assert_eq!(ours.require_common(&theirs), Err(HandshakeError::NoCommonVersion));
-        let theirs = Hello { versions: vec![3, 1], ..ours.clone() };
-        assert_eq!(ours.require_common(&theirs), Ok(()));
+        let newer = Hello { versions: vec![2, 3], ..ours.clone() };
+        assert_eq!(ours.require_common(&newer), Err(HandshakeError::NoCommonVersion));
+        let both = Hello { versions: vec![3, 1], ..ours.clone() };
+        assert_eq!(ours.require_common(&both), Ok(()));
     }
 }

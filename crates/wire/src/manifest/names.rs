@@ -10,9 +10,9 @@ use crate::manifest::{Entry, EntryKind, MAX_ENTRIES, ManifestError};
 /// Every path seen so far and every directory that one of them implies, each under the hash of its collision key.
 ///
 /// A million strings would be kept for nothing but comparison, so a name is 16 bytes of SHA-256. Equal keys have
-/// equal hashes: no collision of names is missed. Two hashes that are equal by chance would refuse a valid manifest,
-/// which for 2 million names has a chance of 2^-87. A search tree, not a hash table: a peer that chooses the names cannot make it
-/// slow, and no random seed is needed.
+/// equal hashes: no collision of names is missed. Two hashes that are equal by chance would refuse a valid manifest:
+/// for 2 million names the odds are 1 in 2^87. A search tree and not a hash table: a peer that chooses the names
+/// cannot make it slow, and it needs no random seed.
 #[derive(Debug, Default)]
 pub(super) struct Names {
     nodes: BTreeMap<[u8; 16], Node>,

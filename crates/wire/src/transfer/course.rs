@@ -31,8 +31,16 @@ struct Range {
 pub(super) struct Position {
     pub(super) file: u32,
     pub(super) offset: u64,
-    /// `None` for a stream.
-    pub(super) size: Option<u64>,
+    pub(super) size: Size,
+}
+
+/// How long a file is going to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Size {
+    /// As long as the manifest says, in bytes.
+    Declared(u64),
+    /// As long as its source lasts.
+    Stream,
 }
 
 impl Course {
@@ -111,16 +119,16 @@ pub(super) fn entry_count(manifest: &Manifest) -> u32 {
 
 /// Whether a file may be continued at `offset`: a multiple of a chunk or the size, and not beyond it.
 pub(super) fn resumable(manifest: &Manifest, file: u32, offset: u64) -> Result<(), Violation> {
-    let size = file_size(manifest, file).flatten().ok_or(Violation::Range)?;
+    let Some(Size::Declared(size)) = file_size(manifest, file) else { return Err(Violation::Range) };
     let aligned = offset.is_multiple_of(CHUNK_LEN as u64) || offset == size;
     if aligned && offset <= size { Ok(()) } else { Err(Violation::Range) }
 }
 
-/// The size of a file, `Some(None)` for a stream, `None` for what is no file.
-pub(super) fn file_size(manifest: &Manifest, file: u32) -> Option<Option<u64>> {
+/// The size of a file, or `None` for what is no file.
+pub(super) fn file_size(manifest: &Manifest, file: u32) -> Option<Size> {
     match manifest.entries().get(usize::try_from(file).ok()?)?.kind {
-        EntryKind::File { size } => Some(Some(size)),
-        EntryKind::Stream => Some(None),
+        EntryKind::File { size } => Some(Size::Declared(size)),
+        EntryKind::Stream => Some(Size::Stream),
         EntryKind::Directory | EntryKind::Symlink { .. } => None,
     }
 }

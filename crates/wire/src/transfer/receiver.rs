@@ -4,7 +4,7 @@ use core::ops::Range;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::course::{Course, Position, entry_count, file_size, resumable};
+use super::course::{Course, Position, Size, entry_count, file_size, resumable};
 use super::{CREDIT_WINDOW, MAX_RESUMES, TransferError, Violation};
 use crate::manifest::{Manifest, ManifestBuilder};
 use crate::message::{AbortReason, Batch, DeclineReason, Message, Sha256Digest};
@@ -144,10 +144,9 @@ impl Receiver {
         let manifest = self.manifest.as_ref().map(|manifest| *manifest.digest());
         self.send(Message::State { manifest, accepted: self.accepted, next: 0 });
         match self.state {
-            State::Asking if !self.accepted => {}
             State::Ending => self.send_done(),
-            State::Finishing => {}
-            _ => self.state = if self.manifest.is_some() { State::Asking } else { State::Listening },
+            State::Receiving => self.state = State::Asking,
+            State::Listening | State::Asking | State::Finishing | State::Done | State::Failed => {}
         }
     }
 
@@ -323,9 +322,9 @@ impl Receiver {
         let held = plan.asked.pop_front().filter(|held| (held.file, held.offset) == (file, offset));
         let held = held.ok_or(Violation::OutOfPlace)?;
         if held.digest == *digest && self.generation.course.has_room() {
-            let size = file_size(&manifest, file).flatten();
+            let whole = file_size(&manifest, file) == Some(Size::Declared(offset));
             let (first, start) = (plan.next, plan.offset);
-            (plan.next, plan.offset) = if size == Some(offset) { (file + 1, 0) } else { (file, offset) };
+            (plan.next, plan.offset) = if whole { (file + 1, 0) } else { (file, offset) };
             if first < file {
                 self.start(&manifest, first, start, file)?;
             }
@@ -348,7 +347,7 @@ impl Receiver {
             return Err(Violation::Order);
         }
         let end = offset.checked_add(len as u64).ok_or(Violation::TooLong)?;
-        if position.size.is_some_and(|size| end > size) {
+        if matches!(position.size, Size::Declared(size) if end > size) {
             return Err(Violation::TooLong);
         }
         self.generation.course.advance(len as u64);
@@ -376,7 +375,7 @@ impl Receiver {
     fn handle_file_end(&mut self, file: u32, len: u64, digest: Sha256Digest) -> Result<(), Violation> {
         let position = self.position(file)?;
         require_size(position.size, len)?;
-        require_size(Some(len), position.offset)?;
+        require_size(Size::Declared(len), position.offset)?;
         self.generation.course.finish_file();
         self.outbox.push_back(Output::Commit { file, len, digest });
         Ok(())
@@ -460,7 +459,7 @@ impl Receiver {
                 self.state = State::Asking;
                 self.handle_decline(DeclineReason::InvalidManifest);
             }
-            _ => {}
+            TransferError::Aborted { .. } | TransferError::Declined(_) | TransferError::PeerLeft => {}
         }
         self.state = State::Failed;
         error
@@ -468,10 +467,10 @@ impl Receiver {
 }
 
 /// A file must be as long as it was declared; a stream declares nothing.
-fn require_size(declared: Option<u64>, len: u64) -> Result<(), Violation> {
+fn require_size(declared: Size, len: u64) -> Result<(), Violation> {
     match declared {
-        Some(size) if len < size => Err(Violation::TooShort),
-        Some(size) if len > size => Err(Violation::TooLong),
-        _ => Ok(()),
+        Size::Declared(size) if len < size => Err(Violation::TooShort),
+        Size::Declared(size) if len > size => Err(Violation::TooLong),
+        Size::Declared(_) | Size::Stream => Ok(()),
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::course::{Course, Position, file_size, resumable};
+use super::course::{Course, Position, Size, file_size, resumable};
 use super::{MAX_RESUMES, TransferError, Violation};
 use crate::manifest::Manifest;
 use crate::message::{
@@ -154,7 +154,7 @@ impl Sender {
     /// The stream ended: the driver has read its last byte and sent FILE_END.
     pub fn handle_stream_end(&mut self) {
         let position = self.generation.course.position(&self.manifest);
-        if position.is_some_and(|position| position.size.is_none()) {
+        if position.is_some_and(|position| position.size == Size::Stream) {
             self.generation.used += record_len(FILE_END_LEN) as u64;
             self.generation.course.finish_file();
         }
@@ -314,13 +314,14 @@ impl Sender {
     /// The next record of file bytes, if something was asked for and the credit covers all of it.
     fn next_read(&mut self) -> Option<Read> {
         let Position { file, offset, size } = self.generation.course.position(&self.manifest)?;
-        let (read, len) = match size {
-            Some(size) if offset == 0 && size <= MAX_BATCHED_LEN => self.gather_batch(file),
-            _ => chunk(file, offset, size),
+        let (read, plaintext_len) = match size {
+            Size::Declared(size) if offset == 0 && size <= MAX_BATCHED_LEN => self.gather_batch(file),
+            Size::Declared(size) => chunk(file, offset, size - offset),
+            Size::Stream => chunk(file, offset, u64::MAX),
         };
-        let used = self.generation.used + record_len(len) as u64;
+        let used = self.generation.used + record_len(plaintext_len) as u64;
         // Any chunk of a stream may turn out to be its last.
-        let end = if size.is_none() { record_len(FILE_END_LEN) as u64 } else { 0 };
+        let end = if size == Size::Stream { record_len(FILE_END_LEN) as u64 } else { 0 };
         if used + end > self.generation.credit {
             return None;
         }
@@ -347,8 +348,7 @@ impl Sender {
     fn gather_batch(&self, first: u32) -> (Read, usize) {
         let (mut files, mut bytes) = (Vec::new(), 0);
         for file in first..self.generation.course.batch_until() {
-            let Some(Some(size)) = file_size(&self.manifest, file).filter(is_small) else { break };
-            let size = usize::try_from(size).unwrap_or(usize::MAX);
+            let Some(size) = small_size(&self.manifest, file) else { break };
             let len = batch_len(files.len() + 1, bytes + size);
             if bytes + size > CHUNK_LEN || len > MAX_PLAINTEXT_LEN {
                 break;
@@ -401,13 +401,16 @@ impl Sender {
     }
 }
 
-fn is_small(size: &Option<u64>) -> bool {
-    size.is_some_and(|size| size <= MAX_BATCHED_LEN)
+/// The size of a file that may travel in a batch.
+fn small_size(manifest: &Manifest, file: u32) -> Option<usize> {
+    match file_size(manifest, file)? {
+        Size::Declared(size) if size <= MAX_BATCHED_LEN => usize::try_from(size).ok(),
+        Size::Declared(_) | Size::Stream => None,
+    }
 }
 
-/// The next chunk of a file, with the length of its record's plaintext.
-fn chunk(file: u32, offset: u64, size: Option<u64>) -> (Read, usize) {
-    let left = size.map_or(u64::MAX, |size| size - offset);
+/// The next chunk of a file of which `left` bytes are left, with the length of its record's plaintext.
+fn chunk(file: u32, offset: u64, left: u64) -> (Read, usize) {
     let len = usize::try_from(left).map_or(CHUNK_LEN, |left| left.min(CHUNK_LEN));
     let ends = left <= CHUNK_LEN as u64;
     let plaintext_len = DATA_PREFIX_LEN + len + if ends { FILE_END_LEN } else { 0 };

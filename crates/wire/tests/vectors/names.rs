@@ -2,8 +2,9 @@
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-use wire::code::{Code, ParseCodeError, Password};
+use wire::code::{Code, ParseCodeError};
 use wire::keys::link_slot;
+use wire::link::ShareLink;
 use wire::manifest::{Entry, EntryKind, Manifest, ManifestBuilder, ManifestError, Purpose};
 use wire::safe_path::SafePath;
 
@@ -38,14 +39,19 @@ fn code_error(error: ParseCodeError) -> &'static str {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Link {
-    password: Hex,
+pub(crate) struct Links {
+    /// What people scan or paste; all of it means the same.
+    pasted: Vec<String>,
 }
 
-pub(crate) fn link(given: Link) -> Value {
-    let password = Password::from_link(given.password.array());
-    let fragment = data_encoding::BASE64URL_NOPAD.encode(&given.password.0);
-    json!({ "fragment": fragment, "slot": show(link_slot(&password).unwrap().as_bytes()) })
+pub(crate) fn link(given: Links) -> Value {
+    same(given.pasted.iter().map(|text| match text.parse::<ShareLink>() {
+        Ok(link) => {
+            let slot = link_slot(link.password()).unwrap();
+            json!({ "link": link.expose().as_str(), "origin": link.origin(), "slot": show(slot.as_bytes()) })
+        }
+        Err(_) => json!({ "refused": true }),
+    }))
 }
 
 #[derive(Deserialize)]
