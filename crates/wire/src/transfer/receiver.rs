@@ -213,7 +213,7 @@ impl Receiver {
     /// A record of `record_len` bytes on the transport is written to disk, as far as it held counted messages.
     pub fn handle_written(&mut self, record_len: usize) {
         let generation = &mut self.generation;
-        generation.written = generation.received.min(generation.written + record_len as u64);
+        generation.written = generation.received.min(generation.written.saturating_add(record_len as u64));
         let total = generation.written + CREDIT_WINDOW;
         let worth_saying = total >= generation.granted + CREDIT_WINDOW / 8;
         if worth_saying && matches!(self.state, State::Receiving) {

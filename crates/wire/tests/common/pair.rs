@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sha2::{Digest as _, Sha256};
 use wire::handshake::Session;
 use wire::manifest::{Entry, EntryKind, Manifest, Purpose};
-use wire::message::{Batch, CHUNK_LEN, DeclineReason, Message, Sha256Digest};
+use wire::message::{AbortReason, Batch, CHUNK_LEN, DeclineReason, Message, Sha256Digest};
 use wire::safe_path::SafePath;
 use wire::transfer::receiver::{self, Held};
 use wire::transfer::sender::{self, Read};
@@ -71,6 +71,8 @@ pub(crate) struct Pair {
     pub(crate) s2r: VecDeque<Vec<u8>>,
     /// Records on their way to the sender.
     pub(crate) r2s: VecDeque<Vec<u8>>,
+    /// Records that a puppet of a sender did not hear.
+    pub(crate) told_to_sender: Vec<Vec<u8>>,
     /// Records delivered in all.
     pub(crate) delivered: usize,
 }
@@ -146,6 +148,7 @@ impl Pair {
             },
             s2r: VecDeque::new(),
             r2s: VecDeque::new(),
+            told_to_sender: Vec::new(),
             delivered: 0,
         }
     }
@@ -220,6 +223,9 @@ impl Pair {
     fn deliver_to_sender(&mut self) -> bool {
         let Some(record) = self.r2s.pop_front() else { return false };
         self.delivered += 1;
+        if self.sender.is_puppet {
+            self.told_to_sender.push(record.clone());
+        }
         self.sender.take(record);
         self.sender.speak(self.receiver.granted, &mut self.s2r);
         true
@@ -244,6 +250,13 @@ impl Pair {
     pub(crate) fn deliver_unwritten(&mut self, record: Vec<u8>) {
         self.receiver.take(record, &mut self.r2s);
         self.receiver.unwritten.clear();
+    }
+
+    /// The last thing that a puppet of a sender did not hear.
+    pub(crate) fn last_told_to_sender(&mut self) -> Vec<u8> {
+        let (_, opener) = self.sender.keys.as_mut().unwrap();
+        let opened = self.told_to_sender.iter_mut().filter_map(|record| opener.open(record).ok());
+        opened.last().unwrap().to_vec()
     }
 
     /// What was offered.
@@ -461,9 +474,13 @@ impl ReceivingEnd {
         self.unwritten.push_back(len);
     }
 
+    /// Puts a file in place, if it is what the sender says it is.
     fn commit(&mut self, file: u32, digest: Sha256Digest) {
-        assert_eq!(sha256(&self.disk[&file]), digest, "entry {file} is damaged");
-        assert!(self.committed.insert(file), "entry {file} arrived twice");
+        if sha256(&self.disk[&file]) == digest {
+            assert!(self.committed.insert(file), "entry {file} arrived twice");
+        } else {
+            self.machine.handle_abort(AbortReason::Integrity, Some(file));
+        }
     }
 
     /// Lets the disk take one record.
