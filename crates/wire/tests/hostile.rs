@@ -61,16 +61,16 @@ fn the_secret_is_in_no_body_and_no_debug_text() {
     let (password, at) = (typed(secret), nameplate(48));
     let (receiver, one) = Receiver::new(&password, &at, seed(1));
     let sender = Sender::new(&password, &at, seed(2));
-    let mut shown = format!("{receiver:?} {sender:?} {password:?}");
+    let mut shown = vec![format!("{receiver:?} {sender:?} {password:?}")];
     let (sender, two) = sender.receive_hello(&one).unwrap();
     let (receiver, three) = receiver.receive_hello(&two).unwrap();
-    shown += &format!("{sender:?} {receiver:?}");
+    shown.push(format!("{sender:?} {receiver:?}"));
     let (session_s, four) = sender.receive_confirm(&three).unwrap();
     let session_r = receiver.receive_confirm(&four).unwrap();
-    shown += &format!("{session_s:?} {session_r:?} {:?}", first_meeting(&session_s));
+    shown.push(format!("{session_s:?} {session_r:?} {:?}", first_meeting(&session_s)));
     let code = format!("48-{secret}").parse::<Code>().unwrap();
-    shown += &format!("{code:?} {:?}", format!("48-{secret}9").parse::<Code>());
-    assert!(!shown.contains("7391"), "{shown}");
+    shown.push(format!("{code:?} {:?}", format!("48-{secret}9").parse::<Code>()));
+    assert!(!shown.concat().contains("7391"), "{shown:?}");
     for body in [one, two, three, four] {
         assert!(!body.windows(4).any(|window| window == b"7391"));
     }
@@ -128,11 +128,11 @@ fn pake_messages_that_are_none_are_refused_on_both_sides() {
     for point in points {
         let refused = with_pake(&[b"B", point.as_slice()].concat());
         assert_eq!(refused, Some(HandshakeError::BadPakeMessage), "{point:02x?}");
-        let refused = receiver_on(|body| {
+        let refused_by_receiver = receiver_on(|body| {
             let at = body.len() - 32;
             body[at..].copy_from_slice(&point);
         });
-        assert_eq!(refused.err(), Some(HandshakeError::BadPakeMessage), "{point:02x?}");
+        assert_eq!(refused_by_receiver.err(), Some(HandshakeError::BadPakeMessage), "{point:02x?}");
     }
 }
 
@@ -239,7 +239,8 @@ fn a_record_changed_in_any_byte_does_not_open() {
             assert_eq!(at_receiver.1.open(&mut changed), Err(RecordError::Open), "bit {bit} of byte {at}");
         }
     }
-    assert!(at_receiver.1.open(&mut record.clone()).is_ok());
+    let mut unchanged = record;
+    assert!(at_receiver.1.open(&mut unchanged).is_ok());
 }
 
 #[test]
@@ -253,13 +254,13 @@ fn an_opening_record_changed_in_any_byte_is_refused() {
         let mut changed = from_r.clone();
         changed[at] ^= 1;
         assert!(end(&ends.0).sender(&changed, seed(2)).is_err(), "byte {at} of the receiver's");
-        let (receiver, from_r) = end(&ends.1).receiver(seed(1));
+        let (receiver, _) = end(&ends.1).receiver(seed(1));
         let (_, _, mut from_s) = end(&ends.0).sender(&from_r, seed(2)).unwrap();
         from_s[at] ^= 1;
         assert!(receiver.receive(&from_s).is_err(), "byte {at} of the sender's");
     }
-    let (receiver, from_r) = end(&ends.1).receiver(seed(1));
-    assert!(receiver.receive(&from_r).is_err(), "reflected");
+    let (receiver, own) = end(&ends.1).receiver(seed(1));
+    assert!(receiver.receive(&own).is_err(), "reflected");
 }
 
 #[test]
@@ -273,7 +274,7 @@ fn a_record_out_of_its_place_ends_the_transfer_without_harm() {
         }),
         ("swapped", |pair| pair.s2r.swap(0, 1)),
         ("reflected", |pair| {
-            let first = pair.r2s.front().or(pair.s2r.back()).cloned().unwrap();
+            let first = pair.r2s.front().or_else(|| pair.s2r.back()).cloned().unwrap();
             pair.s2r.push_front(first);
         }),
         ("cut short", |pair| pair.s2r[0].truncate(40)),
@@ -379,8 +380,8 @@ fn messages_of_impossible_length_are_refused_before_anything_is_decrypted() {
     }
     let chunk = Message::Data { file: 0, offset: 0, bytes: vec![0; CHUNK_LEN + 1].into() };
     assert!(decode(&common::encode(&[chunk])).any(|each| each.is_err()));
-    let record = seal(&mut at_sender.0, &[7; MAX_PLAINTEXT_LEN]);
-    assert!(at_receiver.1.open(&mut record.clone()).is_ok());
+    let mut longest = seal(&mut at_sender.0, &vec![7; MAX_PLAINTEXT_LEN]);
+    assert!(at_receiver.1.open(&mut longest).is_ok());
 }
 
 #[test]

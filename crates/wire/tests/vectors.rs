@@ -39,21 +39,21 @@ struct Vector {
 /// What comes out of what a vector gives.
 fn compute(kind: &str, given: &Value) -> Result<Value, String> {
     match kind {
-        "code" => read(given).map(names::code),
-        "link" => read(given).map(names::link),
-        "path" => read(given).map(names::path),
-        "manifest" => read(given).map(names::manifest),
-        "handshake" => read(given).map(handshake::handshake),
-        "signal" => read(given).map(signal::signal),
-        "description" => read(given).map(signal::description),
-        "record" => read(given).map(record::record),
-        "message" => read(given).map(transfer::message),
+        "code" => apply(given, names::code),
+        "link" => apply(given, names::link),
+        "path" => apply(given, names::path),
+        "manifest" => apply(given, names::manifest),
+        "handshake" => apply(given, handshake::handshake),
+        "signal" => apply(given, signal::signal),
+        "description" => apply(given, signal::description),
+        "record" => apply(given, record::record),
+        "message" => apply(given, transfer::message),
         other => Err(format!("no such kind: {other}")),
     }
 }
 
-fn read<T: DeserializeOwned>(given: &Value) -> Result<T, String> {
-    serde_json::from_value(given.clone()).map_err(|error| error.to_string())
+fn apply<T: DeserializeOwned>(given: &Value, function: fn(&T) -> Value) -> Result<Value, String> {
+    serde_json::from_value(given.clone()).map(|given| function(&given)).map_err(|error| error.to_string())
 }
 
 /// Lower-case hexadecimal text in a vector.
@@ -131,8 +131,8 @@ fn check(path: &Path, write: bool) -> Result<(), String> {
         let Vector { claim, section, kind, given, .. } = vector;
         let whole =
             json!({ "claim": claim, "section": section, "kind": kind, "given": given, "expect": computed });
-        let text = serde_json::to_string_pretty(&whole).unwrap() + "\n";
-        return std::fs::write(path, text).map_err(|error| error.to_string());
+        let pretty = serde_json::to_string_pretty(&whole).unwrap() + "\n";
+        return std::fs::write(path, pretty).map_err(|error| error.to_string());
     }
     if computed == vector.expect { Ok(()) } else { Err(format!("{computed:#}")) }
 }

@@ -69,7 +69,9 @@ pub(crate) fn open_generation(
 /// The plaintext that holds these messages.
 pub(crate) fn encode(messages: &[Message<'_>]) -> Vec<u8> {
     let mut plaintext = Vec::new();
-    messages.iter().for_each(|message| message.encode_into(&mut plaintext));
+    for message in messages {
+        message.encode_into(&mut plaintext);
+    }
     plaintext
 }
 

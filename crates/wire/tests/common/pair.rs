@@ -198,11 +198,8 @@ impl Pair {
             let moved = self.deliver_to_receiver() || self.deliver_to_sender();
             return moved || self.receiver.write_one();
         }
-        let moved = if self.delivered.is_multiple_of(2) {
-            self.deliver_to_receiver() || self.deliver_to_sender()
-        } else {
-            self.deliver_to_sender() || self.deliver_to_receiver()
-        };
+        let sender_is_due = !self.delivered.is_multiple_of(2) && self.deliver_to_sender();
+        let moved = sender_is_due || self.deliver_to_receiver() || self.deliver_to_sender();
         while self.receiver.write_one() {}
         moved
     }
@@ -371,7 +368,8 @@ impl SendingEnd {
             self.keys = None;
             return;
         };
-        self.error = self.error.or(self.machine.handle_record(plaintext).err());
+        let error = self.machine.handle_record(plaintext).err();
+        self.error = self.error.or(error);
     }
 
     fn content(&self, file: u32) -> &[u8] {
@@ -469,7 +467,8 @@ impl ReceivingEnd {
             self.keys = None;
             return;
         };
-        self.error = self.error.or(self.machine.handle_record(plaintext, len).err());
+        let error = self.machine.handle_record(plaintext, len).err();
+        self.error = self.error.or(error);
         self.act(plaintext, out);
         self.unwritten.push_back(len);
     }

@@ -107,7 +107,8 @@ impl Handshake {
         let mut arrives = body;
         for tamper in self.tamper.iter().filter(|tamper| tamper.body == name) {
             if let Some(instead) = &tamper.instead {
-                arrives = course.bodies.iter().find(|(name, _)| name == instead).unwrap().1.clone();
+                let other = course.bodies.iter().find(|(sent, _)| sent == instead).unwrap();
+                arrives.clone_from(&other.1);
             }
             if let Some(splice) = &tamper.splice {
                 splice.apply(&mut arrives);
@@ -117,7 +118,7 @@ impl Handshake {
     }
 }
 
-pub(crate) fn handshake(given: Handshake) -> Value {
+pub(crate) fn handshake(given: &Handshake) -> Value {
     let mut course = Course::default();
     let outcome = given.run(&mut course);
     let mut expect = course.sent;

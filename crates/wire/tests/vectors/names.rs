@@ -17,7 +17,7 @@ pub(crate) struct Codes {
     typed: Vec<String>,
 }
 
-pub(crate) fn code(given: Codes) -> Value {
+pub(crate) fn code(given: &Codes) -> Value {
     same(given.typed.iter().map(|text| match text.parse::<Code>() {
         Ok(code) => json!({ "code": code.expose().as_str() }),
         Err(error) => json!({ "refused": code_error(error) }),
@@ -44,7 +44,7 @@ pub(crate) struct Links {
     pasted: Vec<String>,
 }
 
-pub(crate) fn link(given: Links) -> Value {
+pub(crate) fn link(given: &Links) -> Value {
     same(given.pasted.iter().map(|text| match text.parse::<ShareLink>() {
         Ok(link) => {
             let slot = link_slot(link.password()).unwrap();
@@ -60,7 +60,7 @@ pub(crate) struct Paths {
     paths: Vec<String>,
 }
 
-pub(crate) fn path(given: Paths) -> Value {
+pub(crate) fn path(given: &Paths) -> Value {
     same(given.paths.iter().map(|path| json!({ "accepted": SafePath::parse(path).is_ok() })))
 }
 
@@ -99,16 +99,16 @@ struct Listed {
     target: String,
 }
 
-pub(crate) fn manifest(given: Offer) -> Value {
+pub(crate) fn manifest(given: &Offer) -> Value {
     let purpose = Purpose::from_byte(given.purpose).unwrap();
-    let manifest = match (given.entries, given.parts) {
+    let manifest = match (&given.entries, &given.parts) {
         (Some(entries), None) => entries
-            .into_iter()
+            .iter()
             .map(listed)
             .collect::<Option<Vec<_>>>()
             .ok_or(ManifestError::Empty)
             .and_then(|entries| Manifest::new(purpose, entries)),
-        (None, Some(parts)) => received(purpose, &parts, &given.announced.unwrap()),
+        (None, Some(parts)) => received(purpose, parts, given.announced.as_ref().unwrap()),
         _ => panic!("either entries or parts"),
     };
     let Ok(manifest) = manifest else { return json!({ "refused": true }) };
@@ -120,11 +120,11 @@ pub(crate) fn manifest(given: Offer) -> Value {
     })
 }
 
-fn listed(listed: Listed) -> Option<Entry> {
+fn listed(listed: &Listed) -> Option<Entry> {
     let kind = match listed.kind {
         1 => EntryKind::File { size: listed.size },
         2 => EntryKind::Directory,
-        3 => EntryKind::Symlink { target: listed.target },
+        3 => EntryKind::Symlink { target: listed.target.clone() },
         4 => EntryKind::Stream,
         other => panic!("no entry is of kind {other}"),
     };

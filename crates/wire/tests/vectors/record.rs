@@ -13,6 +13,7 @@ use super::{Hex, Splice, show};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_field_names, reason = "the names are those of the files")]
 pub(crate) struct Records {
     handshake: Handshake,
     generations: Vec<Opened>,
@@ -98,7 +99,7 @@ fn open(given: &Opened, sessions: &(Session, Session)) -> (Value, Option<(Keys, 
     (json!({ "receiver": show(&from_r), "sender": show(&from_s) }), Some(((sealer, opener), keys)))
 }
 
-pub(crate) fn record(given: Records) -> Value {
+pub(crate) fn record(given: &Records) -> Value {
     let sessions = given.handshake.sessions();
     let (openings, mut keys): (Vec<_>, Vec<_>) =
         given.generations.iter().map(|opened| open(opened, &sessions)).unzip();
@@ -132,6 +133,6 @@ fn reason(error: RecordError) -> &'static str {
     match error {
         RecordError::Length => "impossible length",
         RecordError::Open => "refused",
-        _ => "unknown",
+        RecordError::Exhausted | _ => "unknown",
     }
 }

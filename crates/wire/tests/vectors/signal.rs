@@ -13,6 +13,7 @@ use super::{Hex, Splice, show};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_field_names, reason = "the names are those of the files")]
 pub(crate) struct Signals {
     handshake: Handshake,
     /// The nonces of a later meeting; without them it is the first.
@@ -47,7 +48,7 @@ struct Delivery {
 /// Sealer and opener of one end.
 type Half = (SignalSealer, SignalOpener);
 
-pub(crate) fn signal(given: Signals) -> Value {
+pub(crate) fn signal(given: &Signals) -> Value {
     let (sender, receiver) = given.handshake.sessions();
     let mut expect = json!({});
     let (mut at_sender, mut at_receiver): (Half, Half) = match &given.meeting {
@@ -66,13 +67,10 @@ pub(crate) fn signal(given: Signals) -> Value {
         let (sealer, _) = if said.from == Role::Sender { &mut at_sender } else { &mut at_receiver };
         sealed.push(sealer.seal(&said.signal));
     }
-    let everything = || {
-        let other = |role| if role == Role::Sender { Role::Receiver } else { Role::Sender };
-        let deliver =
-            |(signal, said): (usize, &Said)| Delivery { to: other(said.from), signal, splice: None };
-        given.signals.iter().enumerate().map(deliver).collect()
-    };
-    let deliveries = given.deliveries.unwrap_or_else(everything);
+    let other = |role| if role == Role::Sender { Role::Receiver } else { Role::Sender };
+    let deliver = |(signal, said): (usize, &Said)| Delivery { to: other(said.from), signal, splice: None };
+    let everything = given.signals.iter().enumerate().map(deliver).collect();
+    let deliveries = given.deliveries.as_ref().unwrap_or(&everything);
     let opened = deliveries.iter().map(|delivery| {
         let mut body = sealed[delivery.signal].clone();
         delivery.splice.iter().for_each(|splice| splice.apply(&mut body));
@@ -96,7 +94,7 @@ pub(crate) struct Description {
     lines: Vec<String>,
 }
 
-pub(crate) fn description(given: Description) -> Value {
+pub(crate) fn description(given: &Description) -> Value {
     match CheckedDescription::parse(&(given.lines.join("\r\n") + "\r\n")) {
         Ok(checked) => {
             let kept: Vec<_> = checked.sdp().lines().collect();

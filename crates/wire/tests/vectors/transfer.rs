@@ -13,15 +13,17 @@ pub(crate) struct Plaintext {
     plaintext: Hex,
 }
 
-pub(crate) fn message(given: Plaintext) -> Value {
-    let bytes = given.plaintext.0;
+pub(crate) fn message(given: &Plaintext) -> Value {
+    let bytes = &given.plaintext.0;
     let Ok(messages) =
-        decode(&bytes).map(|each| each.map(|(message, _)| message)).collect::<Result<Vec<_>, _>>()
+        decode(bytes).map(|each| each.map(|(message, _)| message)).collect::<Result<Vec<_>, _>>()
     else {
         return json!({ "refused": true });
     };
     let mut encoded = Vec::new();
-    messages.iter().for_each(|message| message.encode_into(&mut encoded));
+    for message in &messages {
+        message.encode_into(&mut encoded);
+    }
     json!({ "messages": messages.iter().map(describe).collect::<Vec<_>>(), "encoded": show(&encoded) })
 }
 
@@ -77,6 +79,6 @@ fn decline_code(reason: DeclineReason) -> u8 {
         DeclineReason::NoSpace => 2,
         DeclineReason::Unwanted => 3,
         DeclineReason::InvalidManifest => 4,
-        _ => 1,
+        DeclineReason::User | _ => 1,
     }
 }
