@@ -1,0 +1,337 @@
+//! Performs what the [`Registry`] decides: the registry and the outboxes of its sockets, behind one lock that is
+//! never held while waiting.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+use tokio::time::{self, MissedTickBehavior};
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
+use wire::signaling::{ClientMessage, CloseReason};
+
+use crate::client_ip::ClientKey;
+use crate::config::Config;
+use crate::limits::gate::{Full, Gate, Pass};
+use crate::limits::{Denied, Limits, Request, TokioClock};
+use crate::outbox::Outbox;
+use crate::registry::{Action, ConnectionId, Entropy, Registry};
+
+/// One rendezvous at work.
+#[derive(Debug)]
+pub(crate) struct Hub {
+    /// What was configured.
+    pub(crate) config: Config,
+    /// What is counted over time.
+    pub(crate) limits: Limits,
+    state: Mutex<State>,
+    gate: Arc<Gate>,
+    wake: Arc<Notify>,
+    driver: OnceLock<DropGuard>,
+    sockets: TaskTracker,
+    draining: CancellationToken,
+    killed: CancellationToken,
+}
+
+#[derive(Debug)]
+struct State {
+    registry: Registry,
+    outboxes: HashMap<ConnectionId, Arc<Outbox>>,
+    last_connection: u64,
+    /// When the driver wakes up by itself.
+    driver_wakes: Option<Instant>,
+    salt: RandomState,
+    salted_at: Instant,
+}
+
+/// A socket's end of the hub. Dropping it tells the registry that the socket is gone.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    hub: Arc<Hub>,
+    id: ConnectionId,
+    client: ClientKey,
+    outbox: Arc<Outbox>,
+    _pass: Pass,
+}
+
+/// Why a socket is not let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rejected {
+    /// This client has had enough.
+    Client(Denied),
+    /// The server is full, or stops.
+    Server,
+}
+
+impl Hub {
+    /// A hub without sockets. It needs no runtime yet.
+    pub(crate) fn new(config: Config) -> Self {
+        let registry = Registry::new(&config, system_entropy());
+        Self {
+            limits: Limits::new(&config.limits, TokioClock),
+            gate: Gate::new(config.limits.sockets, config.limits.sockets_per_client),
+            state: Mutex::new(State {
+                registry,
+                outboxes: HashMap::new(),
+                last_connection: 0,
+                driver_wakes: None,
+                salt: RandomState::new(),
+                salted_at: now(),
+            }),
+            wake: Arc::default(),
+            driver: OnceLock::new(),
+            sockets: TaskTracker::new(),
+            draining: CancellationToken::new(),
+            killed: CancellationToken::new(),
+            config,
+        }
+    }
+
+    /// Counts a new socket, before its upgrade is granted.
+    ///
+    /// # Errors
+    /// [`Rejected`].
+    pub(crate) fn admit(&self, client: ClientKey) -> Result<Pass, Rejected> {
+        if self.draining.is_cancelled() {
+            return Err(Rejected::Server);
+        }
+        self.limits.take(client, Request::Connect).map_err(Rejected::Client)?;
+        self.limits.accept().map_err(|_| Rejected::Server)?;
+        self.gate.enter(Some(client)).map_err(|full| match full {
+            Full::Client => Rejected::Client(Denied { retry_after: None }),
+            Full::Server => Rejected::Server,
+        })
+    }
+
+    /// Takes a socket in.
+    pub(crate) fn connect(self: &Arc<Self>, client: ClientKey, pass: Pass) -> Connection {
+        self.start();
+        let outbox = Arc::new(Outbox::default());
+        let mut state = self.state();
+        state.last_connection += 1;
+        let id = ConnectionId(state.last_connection);
+        state.outboxes.insert(id, Arc::clone(&outbox));
+        state.registry.handle_connect(id, client);
+        if self.draining.is_cancelled() {
+            state.registry.handle_refusal(id, CloseReason::GoingAway, None, now());
+        }
+        tracing::debug!(connection = id.0, client = client.pseudonym(&state.salt), "socket opened");
+        self.perform(&mut state);
+        drop(state);
+        Connection { hub: Arc::clone(self), id, client, outbox, _pass: pass }
+    }
+
+    /// Runs a socket's task so that [`Hub::drain`] waits for it and, in the end, stops it.
+    pub(crate) async fn own(&self, task: impl Future<Output = ()>) {
+        let killed = self.killed.clone();
+        let owned = async move {
+            tokio::select! {
+                () = task => {}
+                () = killed.cancelled() => {}
+            }
+        };
+        self.sockets.track_future(owned).await;
+    }
+
+    /// Tells every client that the server goes away, waits until they are gone, and stops those that are not by then.
+    pub(crate) async fn drain(&self, deadline: Duration) {
+        self.draining.cancel();
+        self.say_goodbye();
+        self.sockets.close();
+        if time::timeout(deadline, self.sockets.wait()).await.is_err() {
+            self.kill();
+        }
+    }
+
+    /// Stops every socket without a word.
+    pub(crate) fn kill(&self) {
+        self.draining.cancel();
+        self.killed.cancel();
+    }
+
+    /// Waits until [`Hub::drain`] was called and the last socket is gone.
+    pub(crate) async fn drained(&self) {
+        self.sockets.wait().await;
+    }
+
+    /// Waits until [`Hub::kill`] was called.
+    pub(crate) async fn killed(&self) {
+        self.killed.cancelled().await;
+    }
+
+    /// How many sockets are open.
+    pub(crate) fn socket_count(&self) -> usize {
+        self.state().outboxes.len()
+    }
+
+    /// Starts the driver with the first socket, because only then there is sure to be a runtime.
+    fn start(self: &Arc<Self>) {
+        self.driver.get_or_init(|| {
+            let stop = CancellationToken::new();
+            let (hub, wake) = (Arc::downgrade(self), Arc::clone(&self.wake));
+            tokio::spawn(drive(hub, wake, stop.clone()));
+            stop.drop_guard()
+        });
+    }
+
+    fn say_goodbye(&self) {
+        let mut state = self.state();
+        state.registry.handle_shutdown(now());
+        self.perform(&mut state);
+    }
+
+    /// Does what is due, and says when it is to be called again.
+    fn tick(&self) -> Option<Instant> {
+        let mut state = self.state();
+        state.registry.handle_timeout(now());
+        self.perform(&mut state);
+        if now().saturating_duration_since(state.salted_at) >= SALT_LIFE {
+            (state.salt, state.salted_at) = (RandomState::new(), now());
+        }
+        state.driver_wakes = state.registry.poll_timeout();
+        state.driver_wakes
+    }
+
+    fn perform(&self, state: &mut State) {
+        while let Some(action) = state.registry.poll_action() {
+            match action {
+                Action::Deliver { to, message } => {
+                    let Some(outbox) = state.outboxes.get(&to) else { continue };
+                    if outbox.push(message.to_frame()).is_err() {
+                        tracing::debug!(connection = to.0, "socket does not read");
+                        state.outboxes.remove(&to);
+                        state.registry.handle_disconnect(to, now());
+                    }
+                }
+                Action::Close { connection, reason } => {
+                    if let Some(outbox) = state.outboxes.remove(&connection) {
+                        tracing::debug!(connection = connection.0, ?reason, "socket dismissed");
+                        outbox.close(reason);
+                    }
+                }
+                Action::Charge { client, fault } => self.limits.charge(client, fault),
+            }
+        }
+        let due = state.registry.poll_timeout();
+        if due.is_some_and(|due| state.driver_wakes.is_none_or(|wakes| due < wakes)) {
+            self.wake.notify_one();
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Connection {
+    /// Passes on what the socket said, if its client may say it now.
+    pub(crate) fn handle(&self, message: ClientMessage) {
+        match self.check(&message) {
+            Ok(()) => {
+                let mut state = self.hub.state();
+                state.registry.handle_message(self.id, message, now());
+                self.hub.perform(&mut state);
+            }
+            Err((reason, retry_after)) => self.refuse(reason, retry_after),
+        }
+    }
+
+    /// Tells the socket that it is over, and why.
+    pub(crate) fn refuse(&self, reason: CloseReason, retry_after: Option<Duration>) {
+        let mut state = self.hub.state();
+        state.registry.handle_refusal(self.id, reason, retry_after, now());
+        self.hub.perform(&mut state);
+    }
+
+    /// What waits to be sent.
+    pub(crate) fn outbox(&self) -> &Outbox {
+        &self.outbox
+    }
+
+    /// What was configured.
+    pub(crate) fn config(&self) -> &Config {
+        &self.hub.config
+    }
+
+    fn check(&self, message: &ClientMessage) -> Result<(), (CloseReason, Option<Duration>)> {
+        let request = match message {
+            ClientMessage::Create { token, .. } => {
+                let admitted = self
+                    .hub
+                    .config
+                    .token
+                    .as_ref()
+                    .is_none_or(|ours| token.as_ref().is_some_and(|offered| ours.admits(offered)));
+                if !admitted {
+                    return Err((CloseReason::TokenRequired, None));
+                }
+                Request::Create
+            }
+            ClientMessage::Claim { .. } => Request::Claim,
+            ClientMessage::Meet { .. } => Request::Meet,
+            ClientMessage::OpenDoor | ClientMessage::Relay { .. } | ClientMessage::Result { .. } => {
+                return Ok(());
+            }
+        };
+        let taken = self.hub.limits.take(self.client, request);
+        taken.map_err(|denied| (CloseReason::RateLimited, denied.retry_after))
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        let mut state = self.hub.state();
+        state.outboxes.remove(&self.id);
+        state.registry.handle_disconnect(self.id, now());
+        self.hub.perform(&mut state);
+        tracing::debug!(connection = self.id.0, "socket closed");
+    }
+}
+
+/// Wakes the registry when something is due, and sweeps the limits; ends with the hub.
+async fn drive(hub: Weak<Hub>, wake: Arc<Notify>, stop: CancellationToken) {
+    let mut sweep = time::interval(SWEEP);
+    sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let Some(due) = hub.upgrade().map(|hub| hub.tick()) else { return };
+        let until_due = async {
+            match due {
+                Some(due) => time::sleep_until(due.into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = wake.notified() => {}
+            () = until_due => {}
+            _ = sweep.tick() => {
+                if let Some(hub) = hub.upgrade() {
+                    hub.limits.sweep();
+                }
+            }
+        }
+    }
+}
+
+/// Numbers from a keyed hash whose key is the operating system's entropy: nobody outside can tell the next one.
+fn system_entropy() -> Entropy {
+    let keyed = RandomState::new();
+    let mut counter = 0_u64;
+    Box::new(move || {
+        counter += 1;
+        keyed.hash_one(counter)
+    })
+}
+
+/// The time of the runtime, which tests can stop.
+fn now() -> Instant {
+    time::Instant::now().into_std()
+}
+
+/// Between two sweeps of the limits' tables.
+const SWEEP: Duration = Duration::from_mins(1);
+
+/// How long an address keeps its pseudonym in the logs.
+const SALT_LIFE: Duration = Duration::from_hours(24);

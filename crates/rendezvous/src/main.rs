@@ -1,1 +1,198 @@
-fn main() {}
+//! `rendezvous`: the meeting point of `send`, as a server of its own.
+
+use std::error::Error;
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+use rendezvous::{Config, Server};
+use tracing_subscriber::EnvFilter;
+
+/// The meeting point of `send`: pairs two sides and passes on what it cannot read.
+///
+/// Every setting of the configuration file is also an environment variable: `code_ttl` in the table `times` is
+/// `RENDEZVOUS_TIMES__CODE_TTL`. A flag wins over the environment, that over the file.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Args {
+    /// Where to listen, as ADDRESS:PORT; port 0 takes any free one [default: [::]:8080]
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+    /// Configuration file, in TOML
+    #[arg(long, value_name = "FILE", env = "RENDEZVOUS_CONFIG")]
+    config: Option<PathBuf>,
+    /// Network whose X-Forwarded-For is believed, such as 10.0.0.0/8; may be repeated
+    #[arg(long = "trusted-proxy", value_name = "NET")]
+    trusted_proxies: Vec<String>,
+    /// Origin of a page that may connect from elsewhere, such as <https://drop.example.org>; may be repeated
+    #[arg(long = "allow-origin", value_name = "ORIGIN")]
+    allowed_origins: Vec<String>,
+    /// STUN server that pairs are told about, such as stun:stun.example.org:3478; may be repeated
+    #[arg(long = "stun", value_name = "URL")]
+    stun: Vec<String>,
+    /// What clients must know to create a session. In the environment (`RENDEZVOUS_TOKEN`) it is out of sight of `ps`
+    #[arg(long, value_name = "SECRET")]
+    token: Option<String>,
+    /// Any other setting, as in the file: `--set limits.claims='"10/min burst 5"'`; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    settings: Vec<String>,
+    /// How to write logs, to the standard error; `RUST_LOG` says which
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
+    /// Ask the server that runs with these settings whether it is well, and exit with 0 or 1
+    #[arg(long)]
+    healthcheck: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum LogFormat {
+    Text,
+    Json,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    match run(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let mut stderr = io::stderr().lock();
+            // There is nowhere left to complain to.
+            let _ = report(&mut stderr, error.as_ref());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &Args) -> Result<(), Box<dyn Error>> {
+    let config = Config::load(args.config.as_deref(), std::env::vars(), flags(args)?)?;
+    if args.healthcheck {
+        return Ok(healthcheck(config.listen)?);
+    }
+    log(args.log_format);
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(serve(config))
+}
+
+async fn serve(config: Config) -> Result<(), Box<dyn Error>> {
+    let mut stop = StopSignal::new()?;
+    let server = Server::bind(config).await?;
+    let address = server.local_addr();
+    writeln!(io::stdout(), "{address}")?;
+    tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "listening");
+    let handle = server.handle();
+    let serving = tokio::spawn(server.serve());
+    stop.wait().await;
+    tracing::info!(sockets = handle.rendezvous().socket_count(), "stopping");
+    handle.shutdown(SHUTDOWN_DEADLINE).await;
+    serving.await?;
+    Ok(())
+}
+
+/// The flags as the settings they stand for; `--set` first, so that a flag of its own name wins.
+fn flags(args: &Args) -> Result<Vec<toml::Table>, Box<dyn Error>> {
+    let mut settings = Vec::new();
+    for setting in &args.settings {
+        settings.push(setting.parse().map_err(|_| format!("`--set {setting}` is not KEY=VALUE"))?);
+    }
+    let mut set =
+        |key: &str, value: toml::Value| settings.push(toml::Table::from_iter([(key.to_owned(), value)]));
+    if let Some(listen) = args.listen {
+        set("listen", listen.to_string().into());
+    }
+    if let Some(token) = &args.token {
+        set("token", token.clone().into());
+    }
+    if !args.trusted_proxies.is_empty() {
+        set("trusted_proxies", args.trusted_proxies.clone().into());
+    }
+    if !args.allowed_origins.is_empty() {
+        set("allowed_origins", args.allowed_origins.clone().into());
+    }
+    if !args.stun.is_empty() {
+        let server = toml::Table::from_iter([("urls".to_owned(), args.stun.clone().into())]);
+        set("ice_servers", vec![toml::Value::Table(server)].into());
+    }
+    Ok(settings)
+}
+
+fn log(format: LogFormat) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    match format {
+        LogFormat::Text => logs.init(),
+        LogFormat::Json => logs.json().init(),
+    }
+}
+
+/// Asks `/healthz` of the server that listens on `listen`: a container from scratch has no other program to do it.
+fn healthcheck(listen: SocketAddr) -> io::Result<()> {
+    let address = match listen.ip() {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) if !has_ipv6() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        chosen @ (IpAddr::V4(_) | IpAddr::V6(_)) => chosen,
+    };
+    let server = SocketAddr::new(address, listen.port());
+    let mut stream = TcpStream::connect_timeout(&server, HEALTH_DEADLINE)?;
+    stream.set_read_timeout(Some(HEALTH_DEADLINE))?;
+    stream.set_write_timeout(Some(HEALTH_DEADLINE))?;
+    write!(stream, "GET /healthz HTTP/1.1\r\nHost: {server}\r\nConnection: close\r\n\r\n")?;
+    let mut answer = [0; 15];
+    stream.read_exact(&mut answer)?;
+    let is_well = answer == *b"HTTP/1.1 200 OK";
+    if is_well { Ok(()) } else { Err(io::Error::other("the server does not say that it is well")) }
+}
+
+/// The server falls back to IPv4 under the same condition.
+fn has_ipv6() -> bool {
+    std::net::TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok()
+}
+
+fn report(out: &mut impl Write, error: &dyn Error) -> io::Result<()> {
+    writeln!(out, "error: {error}")?;
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        writeln!(out, "  caused by: {inner}")?;
+        cause = inner.source();
+    }
+    Ok(())
+}
+
+/// SIGTERM, as container runtimes send it, and Ctrl-C.
+struct StopSignal {
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl StopSignal {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            #[cfg(unix)]
+            terminate: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?,
+        })
+    }
+
+    #[cfg(unix)]
+    async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = tokio::signal::ctrl_c() => {}
+        }
+    }
+
+    #[cfg(not(unix))]
+    async fn wait(&mut self) {
+        // Without a signal to wait for, the process ends when it is ended.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// How long clients have to say goodbye: less than the 10 s after which container runtimes kill.
+const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(8);
+
+/// How long the health check waits for each step.
+const HEALTH_DEADLINE: Duration = Duration::from_secs(3);

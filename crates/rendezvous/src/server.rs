@@ -1,0 +1,226 @@
+//! A rendezvous with a listener of its own.
+//!
+//! The accept loop is ours because `axum::serve` arms no timer: a client that sends the head of its request one byte
+//! at a time would keep its connection for ever.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{ConnectInfo, Request};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use thiserror::Error;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio::time;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+use crate::client_ip::{self, ClientKey};
+use crate::config::Config;
+use crate::http::Rendezvous;
+use crate::hub::Hub;
+use crate::ice::{self, IceError};
+use crate::limits::Bucket;
+use crate::limits::gate::{Gate, Pass};
+
+/// A bound server. Nothing is accepted until [`Server::serve`] runs.
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    local_addr: SocketAddr,
+    handle: ServerHandle,
+    _end: End,
+}
+
+/// Stops a [`Server`] from elsewhere. Clones stop the same one.
+#[derive(Clone, Debug)]
+pub struct ServerHandle {
+    rendezvous: Rendezvous,
+    stopping: CancellationToken,
+    stopped: CancellationToken,
+}
+
+impl Server {
+    /// Binds to `config.listen`. Where the machine has no IPv6, `[::]` means `0.0.0.0`.
+    ///
+    /// # Errors
+    /// [`BindError::Listen`] when the address cannot be had; [`BindError::Ice`] for a bad `ice_servers`.
+    pub async fn bind(config: Config) -> Result<Self, BindError> {
+        ice::check(&config.ice_servers)?;
+        let address = config.listen;
+        let mut listener = TcpListener::bind(address).await;
+        if listener.is_err() && address.ip() == std::net::Ipv6Addr::UNSPECIFIED {
+            listener = TcpListener::bind((std::net::Ipv4Addr::UNSPECIFIED, address.port())).await;
+        }
+        let failed = |source| BindError::Listen { address, source };
+        let listener = listener.map_err(failed)?;
+        let local_addr = listener.local_addr().map_err(failed)?;
+        let handle = ServerHandle {
+            rendezvous: Rendezvous::new(config),
+            stopping: CancellationToken::new(),
+            stopped: CancellationToken::new(),
+        };
+        let end = End(handle.clone());
+        Ok(Self { listener, local_addr, handle, _end: end })
+    }
+
+    /// Where it listens; with the port that was given for port 0.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// A handle to stop it with, to be taken before [`Server::serve`].
+    pub fn handle(&self) -> ServerHandle {
+        self.handle.clone()
+    }
+
+    /// Serves until [`ServerHandle::shutdown`] is done. Dropping the future closes everything at once.
+    pub async fn serve(self) {
+        let rendezvous = &self.handle.rendezvous;
+        let hub = Arc::clone(&rendezvous.hub);
+        let limits = &hub.config.limits;
+        let gate = Gate::new(limits.sockets, limits.connections_per_client);
+        let accepts = Bucket::new(limits.accepts);
+        let router = rendezvous.router();
+        let mut connections = JoinSet::new();
+        loop {
+            let accepted = tokio::select! {
+                accepted = self.listener.accept() => accepted,
+                Some(_) = connections.join_next() => continue,
+                () = self.handle.stopping.cancelled() => break,
+            };
+            match accepted {
+                Ok((stream, peer)) => {
+                    if let Some(pass) = admit(&hub, (&gate, &accepts), peer) {
+                        let head = hub.config.times.request_head;
+                        let service = router.clone();
+                        let stopping = self.handle.stopping.clone();
+                        connections.spawn(talk((stream, peer, pass), service, head, stopping));
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept");
+                    time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+        drop(self.listener);
+        let done = async {
+            while connections.join_next().await.is_some() {}
+            hub.drained().await;
+        };
+        tokio::select! {
+            () = done => {}
+            () = hub.killed() => {}
+        }
+    }
+}
+
+impl ServerHandle {
+    /// The rendezvous it serves.
+    pub fn rendezvous(&self) -> &Rendezvous {
+        &self.rendezvous
+    }
+
+    /// Stops accepting, tells every client, and waits until they left, at most until `deadline`; then the rest is
+    /// closed. Returns when [`Server::serve`] has, or when the server was dropped.
+    pub async fn shutdown(&self, deadline: Duration) {
+        self.stopping.cancel();
+        let leaving = async {
+            self.rendezvous.drain(deadline).await;
+            self.stopped.cancelled().await;
+        };
+        if time::timeout(deadline, leaving).await.is_err() {
+            self.rendezvous.hub.kill();
+            self.stopped.cancelled().await;
+        }
+    }
+}
+
+/// Why a server does not listen.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum BindError {
+    /// The system says no.
+    #[error("{address} cannot be listened on")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The list of STUN and TURN servers.
+    #[error("`ice_servers` is not valid")]
+    Ice(#[from] IceError),
+}
+
+/// Ends the sockets with the server that accepted them.
+#[derive(Debug)]
+struct End(ServerHandle);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.0.rendezvous.hub.kill();
+        self.0.stopped.cancel();
+    }
+}
+
+/// Counts a TCP connection; one too many is closed without a word.
+fn admit(hub: &Hub, (gate, accepts): (&Arc<Gate>, &Bucket), peer: SocketAddr) -> Option<Pass> {
+    let is_proxy = client_ip::is_trusted(peer.ip(), &hub.config.trusted_proxies);
+    let client = (!is_proxy).then(|| ClientKey::new(peer.ip()));
+    if accepts.take() { gate.enter(client).ok() } else { None }
+}
+
+/// Speaks HTTP on one connection, until it becomes a WebSocket or has had its time.
+async fn talk(
+    (stream, peer, _pass): (TcpStream, SocketAddr, Pass),
+    router: Router,
+    head: Duration,
+    stopping: CancellationToken,
+) {
+    // A signaling message is small and somebody waits for it.
+    let _ = stream.set_nodelay(true);
+    let service = router.map_request(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(ConnectInfo(peer));
+        request
+    });
+    let mut connection = pin!(
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(head)
+            .max_buf_size(HEAD_LEN)
+            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
+            .with_upgrades()
+    );
+    let lived = time::timeout(CONNECTION_LIFE, async {
+        tokio::select! {
+            ended = connection.as_mut() => return ended,
+            () = stopping.cancelled() => {}
+        }
+        connection.as_mut().graceful_shutdown();
+        connection.await
+    });
+    match lived.await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::trace!(%error, "connection ended"),
+        Err(_) => tracing::trace!("connection had its time"),
+    }
+}
+
+/// Longest head of a request, in bytes: ours are below 1 KiB, a proxy adds some.
+const HEAD_LEN: usize = 16 * 1024;
+
+/// How long a connection may speak plain HTTP. The page loads in a second; a client that does not read what it asked
+/// for, which no other timer sees, ends here.
+const CONNECTION_LIFE: Duration = Duration::from_mins(2);
+
+/// Pause after the system refuses to accept, which it does when it is out of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

@@ -1,0 +1,398 @@
+//! What was typed. What it means is decided by [`crate::config`] and [`Args::into_command`].
+
+use std::ffi::OsString;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use clap::error::ErrorKind;
+use clap::{Args as ClapArgs, CommandFactory, Parser};
+use wire::code::Code;
+
+use crate::config::{Layer, ServerUrl, StunUrl};
+use crate::report::Secret;
+
+/// Send files to another machine: no account, nothing to set up.
+///
+/// `send` shows a short code and a QR code. Type the code on the other machine, or scan the QR code with a phone, and the
+/// files go straight there, encrypted and verified.
+#[derive(Parser)]
+#[command(name = "send", version, arg_required_else_help = true, after_long_help = EXAMPLES)]
+#[command(
+    override_usage = "send [OPTIONS] <PATH>...\n       send receive [OPTIONS] [CODE]\n       send serve [OPTIONS]"
+)]
+pub struct Args {
+    #[command(subcommand)]
+    subcommand: Option<Subcommand>,
+
+    /// Files and directories to send; a single code receives instead
+    #[arg(value_name = "PATH")]
+    paths: Vec<PathBuf>,
+
+    #[command(flatten)]
+    flags: Flags,
+}
+
+impl fmt::Debug for Args {
+    /// Without the arguments: one of them may be a code.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Args").field("flags", &self.flags).finish_non_exhaustive()
+    }
+}
+
+#[derive(clap::Subcommand)]
+enum Subcommand {
+    /// Receive what somebody sends you
+    ///
+    /// Asks for the code when none is given, or reads it from standard input. A code on the command line is visible to
+    /// other users of this machine while the command runs; `SEND_CODE` and the prompt are not.
+    #[command(visible_aliases = ["recv", "rx", "get"])]
+    Receive {
+        /// The code, such as 48-2093, or the link; `-` reads it from standard input
+        code: Option<String>,
+    },
+    /// Run a rendezvous server: the meeting point for senders and receivers
+    Serve {
+        /// Address and port to listen on [default: [::]:8080]
+        #[arg(long, value_name = "ADDR:PORT")]
+        listen: Option<SocketAddr>,
+    },
+}
+
+/// Flags, accepted before and after the subcommand. Their values are checked by [`crate::config`].
+#[derive(Debug, ClapArgs)]
+#[expect(clippy::struct_excessive_bools, reason = "a switch on the command line is there or not")]
+struct Flags {
+    /// Directory to save to [default: the working directory]
+    #[arg(short, long, value_name = "DIR", global = true, help_heading = "Receiving")]
+    output: Option<PathBuf>,
+
+    /// Receive without asking
+    #[arg(short, long, global = true, help_heading = "Receiving")]
+    yes: bool,
+
+    /// Replace files that exist instead of saving beside them as `name (1)`
+    #[arg(long, global = true, help_heading = "Receiving")]
+    overwrite: bool,
+
+    /// Make the typed part of the code N digits long, 4 to 12 [default: 4]
+    #[arg(long, value_name = "N", global = true, help_heading = "Sending")]
+    digits: Option<usize>,
+
+    /// Make the typed part of the code N words instead of digits, 2 to 8
+    #[arg(long, value_name = "N", global = true, help_heading = "Sending")]
+    words: Option<usize>,
+
+    /// Show only the link and QR code, which cannot be guessed; no code to type
+    #[arg(long, global = true, help_heading = "Sending")]
+    link_only: bool,
+
+    /// Show no QR code
+    #[arg(long, global = true, help_heading = "Sending")]
+    no_qr: bool,
+
+    /// Send symbolic links as links, and create received ones that stay inside what is received
+    #[arg(long, global = true)]
+    symlinks: bool,
+
+    /// Rendezvous server to use [default: none, both machines are on one network]
+    #[arg(long, value_name = "URL", global = true, help_heading = "Network")]
+    server: Option<ServerUrl>,
+
+    /// Port to serve the page and the code on when no server is used [default: 9473, or any free one]
+    #[arg(long, value_name = "PORT", global = true, help_heading = "Network")]
+    port: Option<u16>,
+
+    /// STUN server for finding a path between two networks; may be repeated
+    #[arg(long, value_name = "URL", value_delimiter = ',', global = true, help_heading = "Network")]
+    stun: Vec<StunUrl>,
+
+    /// Print only what a script needs: the code or link, or the paths of saved files, one per line
+    #[arg(short, long, global = true, help_heading = "Output")]
+    quiet: bool,
+
+    /// Print one JSON object per line on standard output, for programs
+    #[arg(long, global = true, help_heading = "Output")]
+    json: bool,
+
+    /// Log to standard error what happens; repeat for more
+    #[arg(short, long, action = clap::ArgAction::Count, global = true, help_heading = "Output")]
+    verbose: u8,
+
+    /// Configuration file [default: send/config.toml in the user's configuration directory]
+    #[arg(long, value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+}
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Send these files and directories; there is at least one.
+    Send(Vec<PathBuf>),
+    /// Receive with this code or link.
+    Receive(CodeSource),
+    /// Run a rendezvous.
+    Serve,
+}
+
+/// Where the code to receive with comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CodeSource {
+    /// The command line, which other users of the machine can read.
+    Argument(Secret),
+    /// `SEND_CODE`.
+    Environment(Secret),
+    /// Nobody gave it yet: ask for it.
+    Prompt,
+}
+
+impl Args {
+    /// What the flags say.
+    pub fn layer(&self) -> Layer {
+        let Flags { output, yes, overwrite, digits, words, link_only, no_qr, symlinks, .. } = &self.flags;
+        let Flags { server, port, stun, quiet, json, verbose, config: _, .. } = &self.flags;
+        let listen = match &self.subcommand {
+            Some(Subcommand::Serve { listen }) => *listen,
+            Some(Subcommand::Receive { .. }) | None => None,
+        };
+        let given = |flag: &bool| flag.then_some(true);
+        Layer {
+            output: output.clone(),
+            server: server.clone(),
+            digits: *digits,
+            words: *words,
+            link_only: given(link_only),
+            yes: given(yes),
+            overwrite: given(overwrite),
+            symlinks: given(symlinks),
+            no_qr: given(no_qr),
+            quiet: given(quiet),
+            json: given(json),
+            verbose: (*verbose > 0).then_some(*verbose),
+            port: *port,
+            stun: (!stun.is_empty()).then(|| stun.clone()),
+            listen,
+        }
+    }
+
+    /// The configuration file named by `--config`.
+    pub fn config_file(&self) -> Option<&Path> {
+        self.flags.config.as_deref()
+    }
+
+    /// Decides between sending and receiving.
+    ///
+    /// A single argument that reads as a code or a link receives, unless `exists` says that there is such a file. `var`
+    /// looks up an environment variable.
+    ///
+    /// # Errors
+    /// A usage error, ready to be printed: nothing to send, standard input or output named as `-`, or paths before a
+    /// subcommand.
+    pub fn into_command(
+        self,
+        exists: impl Fn(&Path) -> bool,
+        var: &dyn Fn(&str) -> Option<OsString>,
+    ) -> Result<Command, clap::Error> {
+        if self.flags.output.as_deref() == Some(Path::new("-")) {
+            return Err(usage("received files cannot be written to standard output: name a directory"));
+        }
+        match (self.subcommand, self.paths.as_slice()) {
+            (None, []) => Err(usage("nothing to send: name a file or a directory")),
+            (None, [only]) if !exists(only) && only.to_str().is_some_and(reads_as_code) => {
+                let text = only.to_str().unwrap_or_default();
+                Ok(Command::Receive(CodeSource::Argument(Secret::new(text))))
+            }
+            (None, paths) if paths.iter().any(|path| path == Path::new("-")) => Err(usage(
+                "standard input cannot be sent: write it to a file first, or name the file `-` as ./-",
+            )),
+            (None, _) => Ok(Command::Send(self.paths)),
+            (Some(_), [_, ..]) => Err(usage(
+                "paths and a subcommand exclude each other: a file named like one is sent as ./receive",
+            )),
+            (Some(Subcommand::Serve { .. }), []) => Ok(Command::Serve),
+            (Some(Subcommand::Receive { code }), []) => Ok(Command::Receive(code_source(code, var))),
+        }
+    }
+}
+
+fn code_source(code: Option<String>, var: &dyn Fn(&str) -> Option<OsString>) -> CodeSource {
+    match code {
+        Some(text) if text == "-" => CodeSource::Prompt,
+        Some(text) => CodeSource::Argument(Secret::new(text)),
+        None => match var("SEND_CODE").and_then(|value| value.into_string().ok()) {
+            Some(text) if !text.trim().is_empty() => CodeSource::Environment(Secret::new(text)),
+            _ => CodeSource::Prompt,
+        },
+    }
+}
+
+/// Whether somebody who typed this meant a code or a link. Digits alone always do, so that a code without its dash is told
+/// so and not reported as a missing file.
+fn reads_as_code(text: &str) -> bool {
+    let digits = text.bytes().any(|byte| byte.is_ascii_digit());
+    let plain = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-' || byte == b' ');
+    let link = (text.starts_with("https://") || text.starts_with("http://")) && text.contains('#');
+    (digits && plain) || link || text.parse::<Code>().is_ok()
+}
+
+fn usage(message: &str) -> clap::Error {
+    Args::command().error(ErrorKind::InvalidValue, message)
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  send holiday.mp4                     show a code and a QR code for one file
+  send photos/ notes.txt               several files and directories at once
+  send receive                         receive: asks for the code
+  send receive 48-2093 -o ~/Downloads  receive into a directory
+  send 48-2093                         the short form of `send receive 48-2093`
+  send --server drop.example.org a.iso meet through a server, across networks
+  send --json a.iso                    one JSON object per event, for programs
+  send serve --listen 0.0.0.0:8080     run a server for the whole office
+
+Every long option can be set in the environment (--link-only as SEND_LINK_ONLY=1) and, without the
+dashes, in the configuration file (link-only = true).
+
+Exit status: 0 done, 1 failed, 2 wrong usage, 3 refused or cancelled by the other side, 4 wrong or
+expired code, 5 no way to the other side or the server, 6 local file or disk error, 7 the data that
+arrived is not what was sent, 130 interrupted.";
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::config::{Config, Format, Typed};
+
+    fn parse(arguments: &[&str]) -> Args {
+        Args::try_parse_from(std::iter::once(&"send").chain(arguments)).unwrap()
+    }
+
+    fn command(arguments: &[&str], files: &[&str]) -> Result<Command, String> {
+        let exists = |path: &Path| files.iter().any(|file| path == Path::new(file));
+        let parsed = Args::try_parse_from(std::iter::once(&"send").chain(arguments));
+        parsed.and_then(|args| args.into_command(exists, &|_| None)).map_err(|error| error.to_string())
+    }
+
+    fn receive(code: &str) -> Command {
+        Command::Receive(CodeSource::Argument(Secret::new(code)))
+    }
+
+    #[test]
+    fn the_definition_of_the_command_line_is_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn paths_are_sent() {
+        let paths = vec![PathBuf::from("a.txt"), PathBuf::from("receive")];
+        assert_eq!(command(&["a.txt", "receive"], &[]), Ok(Command::Send(paths)));
+        let path = vec![PathBuf::from("./receive")];
+        assert_eq!(command(&["./receive"], &[]), Ok(Command::Send(path)));
+    }
+
+    #[test]
+    fn every_name_of_receive_receives() {
+        for name in ["receive", "recv", "rx", "get"] {
+            assert_eq!(command(&[name, "48-2093"], &[]), Ok(receive("48-2093")));
+            assert_eq!(command(&[name], &[]), Ok(Command::Receive(CodeSource::Prompt)));
+        }
+    }
+
+    #[test]
+    fn a_single_code_receives_unless_a_file_has_that_name() {
+        for code in ["48-2093", "482093", "48 2093", "https://drop.example.org/#k2v"] {
+            assert_eq!(command(&[code], &[]), Ok(receive(code)));
+            assert_eq!(command(&[code], &[code]), Ok(Command::Send(vec![PathBuf::from(code)])));
+        }
+        let both = vec![PathBuf::from("48-2093"), PathBuf::from("48-2094")];
+        assert_eq!(command(&["48-2093", "48-2094"], &[]), Ok(Command::Send(both)));
+    }
+
+    #[test]
+    fn digits_without_the_dash_count_as_a_code_and_misspelt_files_do_not() {
+        assert_eq!(command(&["4812093"], &[]), Ok(receive("4812093")));
+        for path in ["2024-report", "notes.txt", "https://drop.example.org/"] {
+            assert_eq!(command(&[path], &[]), Ok(Command::Send(vec![PathBuf::from(path)])));
+        }
+    }
+
+    #[test]
+    fn flags_work_before_and_after_the_subcommand() {
+        for arguments in [
+            ["--yes", "-o", "in", "receive", "48-2093", "--json"],
+            ["--json", "receive", "48-2093", "-y", "--output", "in"],
+        ] {
+            let args = parse(&arguments);
+            let config = Config::resolve(args.layer(), Layer::default(), Layer::default()).unwrap();
+            assert!(config.yes);
+            assert_eq!(config.output, Path::new("in"));
+            assert_eq!(config.format, Format::Json);
+        }
+    }
+
+    #[test]
+    fn standard_input_and_output_are_refused_in_words() {
+        let refused = command(&["-"], &[]).unwrap_err();
+        assert!(refused.contains("standard input") && refused.contains("./-"), "{refused}");
+        let output = command(&["receive", "-o", "-"], &[]).unwrap_err();
+        assert!(output.contains("standard output"), "{output}");
+    }
+
+    #[test]
+    fn a_dash_reads_the_code_from_standard_input() {
+        assert_eq!(command(&["receive", "-"], &[]), Ok(Command::Receive(CodeSource::Prompt)));
+    }
+
+    #[test]
+    fn the_environment_gives_the_code_when_the_command_line_does_not() {
+        let var = |name: &str| (name == "SEND_CODE").then(|| OsString::from("48-2093"));
+        let command = |arguments: &[&str]| parse(arguments).into_command(|_| false, &var).unwrap();
+        let from_environment = CodeSource::Environment(Secret::new("48-2093"));
+        assert_eq!(command(&["receive"]), Command::Receive(from_environment));
+        assert_eq!(command(&["receive", "50-1111"]), receive("50-1111"));
+    }
+
+    #[test]
+    fn nothing_to_send_says_so() {
+        let refused = command(&["--quiet"], &[]).unwrap_err();
+        assert!(refused.contains("nothing to send"), "{refused}");
+        let both = command(&["a.txt", "--quiet", "receive"], &[]).unwrap_err();
+        assert!(both.contains("./receive"), "{both}");
+    }
+
+    #[test]
+    fn every_long_flag_has_a_variable_and_every_variable_a_flag() {
+        let asked = RefCell::new(BTreeSet::from(["SEND_CONFIG".to_owned()]));
+        let lookup = |name: &str| {
+            asked.borrow_mut().insert(name.to_owned());
+            None
+        };
+        Layer::from_environment(&lookup).unwrap();
+        let command = Args::command();
+        let subcommands = command.get_subcommands().flat_map(clap::Command::get_arguments);
+        let expected: BTreeSet<String> = command
+            .get_arguments()
+            .chain(subcommands)
+            .filter_map(clap::Arg::get_long)
+            .map(|long| format!("SEND_{}", long.to_uppercase().replace('-', "_")))
+            .collect();
+        assert_eq!(asked.into_inner(), expected);
+    }
+
+    #[test]
+    fn flags_reach_the_configuration() {
+        let args = parse(&["-vv", "--words", "3", "--stun", "a.example,b.example", "--no-qr", "x"]);
+        let config = Config::resolve(args.layer(), Layer::default(), Layer::default()).unwrap();
+        assert_eq!((config.verbosity, config.typed, config.qr), (2, Typed::Words(3), false));
+        assert_eq!(config.stun.len(), 2);
+    }
+
+    #[test]
+    fn debug_output_of_the_arguments_shows_no_code() {
+        for arguments in [&["48-2093"][..], &["receive", "48-2093"]] {
+            assert!(!format!("{:?}", parse(arguments)).contains("2093"));
+        }
+    }
+}

@@ -1,0 +1,551 @@
+//! The receiving end on disk: bytes in order go in, verified files with their final names come out.
+//!
+//! ```text
+//! OutputDir::open ─► prepare(manifest) ─► Sink
+//!   write, write, … commit      a file in chunks, into its partial; its digest is checked by commit
+//!   write_whole                 a small file at once
+//!   poll_saved                  which files have their final names by now
+//! finish                        everything synced, directories and links made, modes and times set
+//! abort, or drop                what is worth it stays as a partial
+//! ```
+//! Every call blocks on the disk and belongs on a thread of its own. A verified file is not renamed at once: it waits
+//! under its partial's name until the disk has it, together with others, so that ten thousand small files do not wait
+//! ten thousand times.
+
+mod closing;
+mod error;
+
+use std::fs::File;
+use std::io::{Seek as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use cap_std::fs::Dir;
+use wire::manifest::{Entry, EntryKind, Manifest};
+use wire::safe_path::SafePath;
+
+pub use self::closing::{Finished, Kept, Leftovers};
+pub use self::error::SinkError;
+use super::Symlinks;
+use super::digest::Hasher;
+use super::flusher::{Done, Flusher, Job};
+use super::naming::{Named, numbered};
+use super::output::SinkOptions;
+use super::partial::{Partial, Subject};
+use super::placement::{NUMBERS, Overwrite, Placement, Placements};
+use super::publish::rename_new;
+use super::tree::Tree;
+
+/// Saves the files of one manifest below one directory.
+///
+/// Chunks come in order, one file after another; whole small files may come between. After an error the sink can be
+/// finished no more than its caller can mend the cause; dropping it keeps what is worth keeping.
+#[derive(Debug)]
+pub struct Sink {
+    root: PathBuf,
+    manifest: Arc<Manifest>,
+    options: SinkOptions,
+    placements: Placements,
+    tree: Tree,
+    states: Vec<State>,
+    current: Option<Writing>,
+    batch: Vec<Verified>,
+    batch_len: u64,
+    flusher: Flusher<Flushed>,
+    saved: Vec<Saved>,
+    unkept_attributes: usize,
+    settled: bool,
+}
+
+/// A file that has its final name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Saved {
+    /// Its index in the manifest.
+    pub entry: usize,
+    /// Where it is, relative to the output directory.
+    pub path: PathBuf,
+}
+
+/// How far an entry is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Waiting,
+    Writing,
+    Verified,
+    Saved,
+}
+
+/// The file that is being written.
+#[derive(Debug)]
+struct Writing {
+    entry: usize,
+    partial: Partial,
+    hasher: Hasher,
+    written_len: u64,
+    checkpoint_len: u64,
+    declared: Option<u64>,
+}
+
+/// A file that is complete and right, and perhaps not on the disk yet.
+#[derive(Debug)]
+struct Verified {
+    entry: usize,
+    partial: Partial,
+    len: u64,
+}
+
+/// What a job of the flusher was for.
+#[derive(Debug)]
+enum Flushed {
+    Batch(Vec<Verified>),
+    Checkpoint { entry: usize, len: u64 },
+}
+
+impl Sink {
+    pub(super) fn new(
+        root: PathBuf,
+        dir: Dir,
+        manifest: Arc<Manifest>,
+        options: SinkOptions,
+    ) -> Result<Self, SinkError> {
+        refuse_symlinks(&root, &manifest, options.symlinks)?;
+        let placements = Placements::decide(&dir, &manifest, options.overwrite)
+            .map_err(|(name, error)| SinkError::new("look at", root.join(name), error))?;
+        let flusher = Flusher::start().map_err(|error| SinkError::new("start writing to", &root, error))?;
+        Ok(Self {
+            root,
+            options,
+            placements,
+            tree: Tree::new(dir),
+            states: vec![State::Waiting; manifest.entries().len()],
+            manifest,
+            current: None,
+            batch: Vec::new(),
+            batch_len: 0,
+            flusher,
+            saved: Vec::new(),
+            unkept_attributes: 0,
+            settled: false,
+        })
+    }
+
+    /// Where each name at the top of the manifest goes. A name that is taken before its turn comes may still change;
+    /// [`Saved::path`] is what became of it.
+    pub fn placements(&self) -> impl Iterator<Item = &Placement> {
+        self.placements.iter()
+    }
+
+    /// Bytes of `entry` in its partial, while it is being written; 0 before and after.
+    pub fn written_len(&self, entry: usize) -> u64 {
+        self.current
+            .as_ref()
+            .filter(|writing| writing.entry == entry)
+            .map_or(0, |writing| writing.written_len)
+    }
+
+    /// Appends `data`, which begins at byte `offset` of `entry`.
+    ///
+    /// # Errors
+    /// [`SinkError::OutOfOrder`] and [`SinkError::TooLong`] before anything is written;
+    /// [`SinkError::UnexpectedEntry`]; what the disk says, after which exactly the bytes of earlier calls are kept.
+    pub fn write(&mut self, entry: usize, offset: u64, data: &[u8]) -> Result<(), SinkError> {
+        self.collect_flushed()?;
+        self.begin(entry)?;
+        let path =
+            || self.root.join(self.manifest.entries().get(entry).map_or("", |entry| entry.path.as_str()));
+        let Some(writing) = &mut self.current else { return Err(SinkError::UnexpectedEntry { entry }) };
+        if offset != writing.written_len {
+            return Err(SinkError::OutOfOrder { path: path(), offset, expected: writing.written_len });
+        }
+        let end = offset.saturating_add(data.len() as u64);
+        if let Some(declared) = writing.declared.filter(|&declared| end > declared) {
+            return Err(SinkError::TooLong { path: path(), declared });
+        }
+        let mut file: &File = writing.partial.file();
+        if let Err(error) = file.write_all(data) {
+            // What arrived in part goes again, so that the length on disk is the length hashed.
+            let _ = file.set_len(offset).and_then(|()| file.seek(std::io::SeekFrom::Start(offset)));
+            return Err(SinkError::new("write", path(), error).with_kept(offset));
+        }
+        writing.hasher.update(data);
+        writing.written_len = end;
+        if end - writing.checkpoint_len >= CHECKPOINT_LEN {
+            let files = vec![Arc::clone(writing.partial.file())];
+            if self.flusher.try_submit(Job { files, tag: Flushed::Checkpoint { entry, len: end } }) {
+                writing.checkpoint_len = end;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends `entry`: it is `len` bytes and `digest` is their SHA-256.
+    ///
+    /// The file gets its final name later: [`Sink::poll_saved`] tells when.
+    ///
+    /// # Errors
+    /// [`SinkError::TooShort`] when `len` bytes have not arrived; [`SinkError::DigestMismatch`], after which the file may
+    /// be sent again from its beginning; what the disk says.
+    pub fn commit(&mut self, entry: usize, len: u64, digest: [u8; 32]) -> Result<(), SinkError> {
+        self.collect_flushed()?;
+        self.begin(entry)?;
+        let path = self.shown_path(entry);
+        let Some(writing) = self.current.take() else { return Err(SinkError::UnexpectedEntry { entry }) };
+        let expected = writing.declared.unwrap_or(len);
+        if writing.written_len != expected || len != expected {
+            let written_len = writing.written_len;
+            self.current = Some(writing);
+            return Err(SinkError::TooShort { path, len: written_len, expected });
+        }
+        if writing.hasher.finish() != digest {
+            writing.partial.discard();
+            self.set_state(entry, State::Waiting);
+            return Err(SinkError::DigestMismatch { path });
+        }
+        self.queue(Verified { entry, partial: writing.partial, len });
+        Ok(())
+    }
+
+    /// Saves all of a small file at once; `digest` is checked before anything is written.
+    ///
+    /// # Errors
+    /// As [`Sink::write`] and [`Sink::commit`].
+    pub fn write_whole(&mut self, entry: usize, bytes: &[u8], digest: [u8; 32]) -> Result<(), SinkError> {
+        self.collect_flushed()?;
+        let path = self.shown_path(entry);
+        let declared = self.expect(entry)?;
+        let len = bytes.len() as u64;
+        match declared {
+            Some(declared) if len > declared => return Err(SinkError::TooLong { path, declared }),
+            Some(declared) if len < declared => {
+                return Err(SinkError::TooShort { path, len, expected: declared });
+            }
+            Some(_) | None => {}
+        }
+        if Hasher::of(bytes) != digest {
+            return Err(SinkError::DigestMismatch { path });
+        }
+        let partial = self.create_partial(entry)?;
+        let mut file: &File = partial.file();
+        if let Err(error) = file.write_all(bytes) {
+            partial.discard();
+            return Err(SinkError::new("write", path, error));
+        }
+        self.queue(Verified { entry, partial, len });
+        Ok(())
+    }
+
+    /// Forgets what was written of `entry`, so that it can come again from byte 0: the sender's file is another one.
+    ///
+    /// # Errors
+    /// [`SinkError::UnexpectedEntry`] when it is not the file being written; what the disk says.
+    pub fn restart(&mut self, entry: usize) -> Result<(), SinkError> {
+        let Some(writing) = self.current.take_if(|writing| writing.entry == entry) else {
+            return Err(SinkError::UnexpectedEntry { entry });
+        };
+        writing.partial.discard();
+        self.set_state(entry, State::Waiting);
+        self.begin(entry)
+    }
+
+    /// The files that got their final names since the last call. Does not wait for the disk.
+    ///
+    /// # Errors
+    /// What went wrong while files were synced and renamed.
+    pub fn poll_saved(&mut self) -> Result<Vec<Saved>, SinkError> {
+        self.collect_flushed()?;
+        Ok(std::mem::take(&mut self.saved))
+    }
+
+    /// Waits until every committed file has its final name, and returns those not yet reported.
+    ///
+    /// # Errors
+    /// As [`Sink::poll_saved`].
+    pub fn flush(&mut self) -> Result<Vec<Saved>, SinkError> {
+        self.submit_batch();
+        while let Some(done) = self.flusher.wait() {
+            self.handle_flushed(done)?;
+        }
+        Ok(std::mem::take(&mut self.saved))
+    }
+
+    /// Makes `entry` the file being written, unless it is already.
+    fn begin(&mut self, entry: usize) -> Result<(), SinkError> {
+        match &self.current {
+            Some(writing) if writing.entry == entry => return Ok(()),
+            Some(_) => return Err(SinkError::UnexpectedEntry { entry }),
+            None => {}
+        }
+        let declared = self.expect(entry)?;
+        let mut partial = self.create_partial(entry)?;
+        if declared.is_none_or(|len| len >= KEEP_LEN) {
+            let manifest = Arc::clone(&self.manifest);
+            if let Some(item) = manifest.entries().get(entry) {
+                partial.record(subject(item), 0).map_err(|error| self.failed("record", entry, error))?;
+            }
+        }
+        self.set_state(entry, State::Writing);
+        self.current = Some(Writing {
+            entry,
+            partial,
+            hasher: Hasher::default(),
+            written_len: 0,
+            checkpoint_len: 0,
+            declared,
+        });
+        Ok(())
+    }
+
+    /// The declared size of `entry`, if it is a file that has not come yet.
+    fn expect(&self, entry: usize) -> Result<Option<u64>, SinkError> {
+        let is_waiting = self.states.get(entry) == Some(&State::Waiting);
+        match self.manifest.entries().get(entry).filter(|_| is_waiting).map(|entry| &entry.kind) {
+            Some(EntryKind::File { size }) => Ok(Some(*size)),
+            Some(EntryKind::Stream) => Ok(None),
+            Some(EntryKind::Directory | EntryKind::Symlink { .. }) | None => {
+                Err(SinkError::UnexpectedEntry { entry })
+            }
+        }
+    }
+
+    fn create_partial(&mut self, entry: usize) -> Result<Partial, SinkError> {
+        let manifest = Arc::clone(&self.manifest);
+        let Some(item) = manifest.entries().get(entry) else {
+            return Err(SinkError::UnexpectedEntry { entry });
+        };
+        let dir = self.enter_parent(&item.path)?;
+        Partial::create(&dir, subject(item)).map_err(|error| self.failed("create", entry, error))
+    }
+
+    /// The directory that `path` goes into, made if need be.
+    fn enter_parent(&mut self, path: &SafePath) -> Result<Arc<Dir>, SinkError> {
+        let names: Vec<&str> = path.components().collect();
+        match names.split_last() {
+            Some((_, above)) => self.enter(above),
+            None => Ok(Arc::clone(self.tree.root())),
+        }
+    }
+
+    /// The directory of these names as sent, made if need be.
+    fn enter(&mut self, names: &[&str]) -> Result<Arc<Dir>, SinkError> {
+        let Some((&top, below)) = names.split_first() else { return Ok(Arc::clone(self.tree.root())) };
+        let path = || self.root.join(names.join("/"));
+        self.tree
+            .claim_top(&mut self.placements, top)
+            .map_err(|error| SinkError::new("create directory", path(), error))?;
+        let saved = self.placements.of(top).map_or(top, |placement| placement.saved.as_str());
+        let local: Vec<&str> = std::iter::once(saved).chain(below.iter().copied()).collect();
+        self.tree
+            .enter(&local)
+            .map_err(|error| SinkError::new("create directory", self.root.join(local.join("/")), error))
+    }
+
+    /// Puts a verified file among those that wait for the disk.
+    fn queue(&mut self, verified: Verified) {
+        self.set_state(verified.entry, State::Verified);
+        let manifest = Arc::clone(&self.manifest);
+        if let Some(item) = manifest.entries().get(verified.entry) {
+            self.keep_attributes(verified.partial.file(), item);
+        }
+        self.batch_len = self.batch_len.saturating_add(verified.len);
+        self.batch.push(verified);
+        let is_worth_it = self.batch.len() >= BATCH_COUNT || self.batch_len >= BATCH_LEN;
+        let is_full = self.batch.len() >= BATCH_COUNT_MAX || self.batch_len >= BATCH_LEN_MAX;
+        // A disk that is behind gets fewer and larger batches: its waits hardly depend on how many files they are for.
+        if is_full || (is_worth_it && self.flusher.is_idle()) {
+            self.submit_batch();
+        }
+    }
+
+    fn submit_batch(&mut self) {
+        if self.batch.is_empty() {
+            return;
+        }
+        self.batch_len = 0;
+        let batch = std::mem::take(&mut self.batch);
+        let files = batch.iter().map(|verified| Arc::clone(verified.partial.file())).collect();
+        self.flusher.submit(Job { files, tag: Flushed::Batch(batch) });
+    }
+
+    /// Takes in what the flusher has done, without waiting.
+    fn collect_flushed(&mut self) -> Result<(), SinkError> {
+        while let Some(done) = self.flusher.poll() {
+            self.handle_flushed(done)?;
+        }
+        Ok(())
+    }
+
+    fn handle_flushed(&mut self, done: Done<Flushed>) -> Result<(), SinkError> {
+        match done.tag {
+            Flushed::Checkpoint { entry, len } => {
+                done.result.map_err(|error| self.failed("sync", entry, error).with_kept(len))?;
+                let manifest = Arc::clone(&self.manifest);
+                let writing = self.current.as_mut().filter(|writing| writing.entry == entry);
+                if let (Some(writing), Some(item)) = (writing, manifest.entries().get(entry)) {
+                    // The file itself can still complete without its record.
+                    let _ = writing.partial.record(subject(item), len);
+                }
+                Ok(())
+            }
+            Flushed::Batch(batch) => {
+                let first = batch.first().map_or(0, |verified| verified.entry);
+                let mut outcome = done.result.map_err(|error| self.failed("sync", first, error));
+                for mut verified in batch {
+                    if outcome.is_ok() {
+                        outcome = self.publish(&mut verified);
+                    }
+                    if outcome.is_err() {
+                        self.leave(verified.entry, verified.partial, verified.len, 0);
+                    }
+                }
+                outcome
+            }
+        }
+    }
+
+    /// Gives a synced file its final name.
+    fn publish(&mut self, verified: &mut Verified) -> Result<(), SinkError> {
+        let entry = verified.entry;
+        let manifest = Arc::clone(&self.manifest);
+        let Some(item) = manifest.entries().get(entry) else {
+            return Err(SinkError::UnexpectedEntry { entry });
+        };
+        if !verified.partial.is_in_place() {
+            return Err(SinkError::Replaced { path: self.shown_path(entry) });
+        }
+        let name = self.name_finally(&item.path, &verified.partial)?;
+        verified.partial.remove_record();
+        self.set_state(entry, State::Saved);
+        let above = item.path.parent();
+        let path = match &above {
+            Some(above) => self.local_path(above).join(name),
+            None => PathBuf::from(name),
+        };
+        self.saved.push(Saved { entry, path });
+        Ok(())
+    }
+
+    /// Renames the partial of `path` to the first name that is its own, and returns that name.
+    fn name_finally(&mut self, path: &SafePath, partial: &Partial) -> Result<String, SinkError> {
+        let failed = |error| SinkError::new("rename to", self.root.join(path.as_str()), error);
+        let (dir, top) = (partial.dir(), path.top());
+        let is_top = path.depth() == 1;
+        let mut name = match self.placements.of(top) {
+            Some(placement) if is_top => placement.saved.clone(),
+            Some(_) | None => path.file_name().to_owned(),
+        };
+        if self.options.overwrite == Overwrite::Files && name == path.file_name() {
+            match dir.rename(partial.name(), dir, &name) {
+                Ok(()) => return Ok(name),
+                Err(error) if dir.is_dir(&name) => drop(error),
+                Err(error) => return Err(failed(error)),
+            }
+        }
+        for number in 1..NUMBERS {
+            match rename_new(dir, partial.name(), &name) {
+                Ok(()) => return Ok(name),
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(failed(error)),
+            }
+            if is_top {
+                self.placements.move_on(dir, top).map_err(failed)?;
+                name = self.placements.of(top).map_or(name, |placement| placement.saved.clone());
+            } else {
+                name = numbered(path.file_name(), Named::File, number);
+            }
+        }
+        Err(SinkError::Exists { path: self.root.join(path.as_str()) })
+    }
+
+    /// Sets the mode and time an entry was sent with, as far as the file system keeps them.
+    fn keep_attributes(&mut self, file: &File, item: &Entry) {
+        let kept_mode = set_mode(file, item.mode & 0o777 & !self.options.umask);
+        let kept_time = modified(item.mtime).is_some_and(|time| file.set_modified(time).is_ok());
+        self.unkept_attributes += usize::from(!(kept_mode && kept_time));
+    }
+
+    fn set_state(&mut self, entry: usize, state: State) {
+        if let Some(slot) = self.states.get_mut(entry) {
+            *slot = state;
+        }
+    }
+
+    /// Where `path` goes, relative to the output directory.
+    fn local_path(&self, path: &SafePath) -> PathBuf {
+        let top = path.top();
+        let saved = self.placements.of(top).map_or(top, |placement| placement.saved.as_str());
+        std::iter::once(saved).chain(path.components().skip(1)).collect()
+    }
+
+    /// The path of `entry` for messages.
+    fn shown_path(&self, entry: usize) -> PathBuf {
+        match self.manifest.entries().get(entry) {
+            Some(item) => self.root.join(self.local_path(&item.path)),
+            None => self.root.clone(),
+        }
+    }
+
+    fn failed(&self, operation: &'static str, entry: usize, error: std::io::Error) -> SinkError {
+        SinkError::new(operation, self.shown_path(entry), error)
+    }
+}
+
+/// Which file the partial of `item` is for.
+fn subject(item: &Entry) -> Subject<'_> {
+    let size = if let EntryKind::File { size } = item.kind { Some(size) } else { None };
+    Subject { path: item.path.as_str(), name: item.path.file_name(), size }
+}
+
+/// A link's target is checked by the manifest; whether links are wanted at all is for the receiver to say.
+fn refuse_symlinks(root: &Path, manifest: &Manifest, symlinks: Symlinks) -> Result<(), SinkError> {
+    if symlinks == Symlinks::Keep {
+        return Ok(());
+    }
+    match manifest.entries().iter().find(|entry| matches!(entry.kind, EntryKind::Symlink { .. })) {
+        Some(link) => Err(SinkError::Symlink { path: root.join(link.path.as_str()) }),
+        None => Ok(()),
+    }
+}
+
+/// Sets the permission bits of an open file or directory; whether the file system took them.
+fn set_mode(file: &File, mode: u16) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        file.set_permissions(std::fs::Permissions::from_mode(mode.into())).is_ok()
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = (file, mode);
+        true
+    }
+}
+
+/// The time `seconds` after the epoch, where this system can express it.
+fn modified(seconds: i64) -> Option<SystemTime> {
+    let distance = Duration::from_secs(seconds.unsigned_abs());
+    if seconds < 0 {
+        SystemTime::UNIX_EPOCH.checked_sub(distance)
+    } else {
+        SystemTime::UNIX_EPOCH.checked_add(distance)
+    }
+}
+
+/// Bytes between two checkpoints of a file being written (PROTOCOL.md §4): what a crash can cost.
+const CHECKPOINT_LEN: u64 = 8 << 20;
+
+/// Bytes below which a partial is not worth keeping: offsets to resume from are multiples of one chunk.
+const KEEP_LEN: u64 = 65_536;
+
+/// Files worth waiting for the disk for.
+const BATCH_COUNT: usize = 64;
+
+/// Bytes worth waiting for the disk for, so that a large file does not wait for others.
+const BATCH_LEN: u64 = 4 << 20;
+
+/// Files that wait for the disk together at most. Each holds a file descriptor and two batches exist at a time; a process
+/// may have 1024 on Linux and 256 on macOS unless told otherwise.
+const BATCH_COUNT_MAX: usize = if cfg!(target_os = "linux") { 384 } else { 80 };
+
+/// Bytes that wait for the disk together at most.
+const BATCH_LEN_MAX: u64 = 64 << 20;

@@ -1,0 +1,130 @@
+//! What waits to be sent to one socket: bounded, so that a client that does not read costs no memory.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use wire::signaling::CloseReason;
+
+/// The queue between the hub and a socket's task.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    queue: Mutex<Queue>,
+    changed: Notify,
+    abandoned: CancellationToken,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    frames: VecDeque<String>,
+    len: usize,
+    closing: Option<CloseReason>,
+}
+
+/// The next thing for a socket's task to do.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Outgoing {
+    /// Send this text.
+    Frame(String),
+    /// Close the socket; nothing comes after.
+    Close(CloseReason),
+}
+
+/// The client has not read for so long that the queue is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Overflow;
+
+impl Outbox {
+    /// Queues a frame; after [`Outbox::close`] it is dropped.
+    ///
+    /// # Errors
+    /// [`Overflow`] when [`MOST_FRAMES`] or [`MOST_BYTES`] wait already. The queue is then gone, and the socket is to
+    /// be closed as [`CloseReason::SlowReader`] even if its task is in the middle of sending.
+    pub(crate) fn push(&self, frame: String) -> Result<(), Overflow> {
+        let mut queue = self.queue();
+        if queue.closing.is_some() {
+            return Ok(());
+        }
+        if queue.frames.len() >= MOST_FRAMES || queue.len + frame.len() > MOST_BYTES {
+            *queue = Queue { closing: Some(CloseReason::SlowReader), ..Queue::default() };
+            drop(queue);
+            self.abandoned.cancel();
+            self.changed.notify_one();
+            return Err(Overflow);
+        }
+        queue.len += frame.len();
+        queue.frames.push_back(frame);
+        drop(queue);
+        self.changed.notify_one();
+        Ok(())
+    }
+
+    /// Ends the queue: what is in it is still sent.
+    pub(crate) fn close(&self, reason: CloseReason) {
+        self.queue().closing.get_or_insert(reason);
+        self.changed.notify_one();
+    }
+
+    /// Waits for the next thing to do. May be dropped while waiting; one task only may wait.
+    pub(crate) async fn next(&self) -> Outgoing {
+        loop {
+            if let Some(outgoing) = self.pop() {
+                return outgoing;
+            }
+            self.changed.notified().await;
+        }
+    }
+
+    /// Waits until sending has become pointless.
+    pub(crate) async fn abandoned(&self) {
+        self.abandoned.cancelled().await;
+    }
+
+    fn pop(&self) -> Option<Outgoing> {
+        let mut queue = self.queue();
+        let Some(frame) = queue.frames.pop_front() else { return queue.closing.map(Outgoing::Close) };
+        queue.len -= frame.len();
+        Some(Outgoing::Frame(frame))
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Frames that may wait: half of what one attempt may relay.
+const MOST_FRAMES: usize = 32;
+
+/// Bytes that may wait.
+const MOST_BYTES: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn frames_come_out_in_order_and_then_the_close() {
+        let outbox = Outbox::default();
+        outbox.push("one".to_owned()).unwrap();
+        outbox.push("two".to_owned()).unwrap();
+        outbox.close(CloseReason::Expired);
+        outbox.push("late".to_owned()).unwrap();
+        assert_eq!(outbox.next().await, Outgoing::Frame("one".to_owned()));
+        assert_eq!(outbox.next().await, Outgoing::Frame("two".to_owned()));
+        assert_eq!(outbox.next().await, Outgoing::Close(CloseReason::Expired));
+    }
+
+    #[tokio::test]
+    async fn thirty_three_frames_or_more_than_64_kib_overflow() {
+        for (count, len) in [(32, 1), (4, MOST_BYTES / 4)] {
+            let outbox = Outbox::default();
+            for _ in 0..count {
+                assert_eq!(outbox.push("x".repeat(len)), Ok(()));
+            }
+            assert_eq!(outbox.push("x".to_owned()), Err(Overflow));
+            outbox.abandoned().await;
+            assert_eq!(outbox.next().await, Outgoing::Close(CloseReason::SlowReader));
+        }
+    }
+}

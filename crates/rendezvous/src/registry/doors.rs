@@ -1,0 +1,361 @@
+//! What happens at a sender's doors: claims, attempts, their ends, and the ends of the doors themselves.
+
+use std::time::{Duration, Instant};
+
+use wire::signaling::{Claim, CloseReason, Door, Outcome, Role, ServerMessage, Slot};
+
+use super::allowance::{Allowance, Taken};
+use super::mailbox::{Attempt, DoorName, Mailbox, MailboxId, Stage};
+use super::meetings::Passage;
+use super::{Action, Connection, ConnectionId, DoorKind, Fault, Place, Registry, Timer};
+use crate::client_ip::ClientKey;
+
+impl Registry {
+    /// Opens the doors of a new session.
+    pub(super) fn create(
+        &mut self,
+        (from, client): (ConnectionId, ClientKey),
+        typed: bool,
+        link_slot: Option<Slot>,
+        now: Instant,
+    ) {
+        let of_client = self.mailboxes_by_client.get(&client).copied().unwrap_or(0);
+        if of_client >= self.most_mailboxes_per_client {
+            return self.handle_refusal(from, CloseReason::RateLimited, None, now);
+        }
+        let slot_is_taken = link_slot.is_some_and(|slot| self.link_slots.contains_key(&slot));
+        if self.mailboxes.len() >= self.most_mailboxes || slot_is_taken {
+            return self.handle_refusal(from, CloseReason::Busy, None, now);
+        }
+        let id = MailboxId(self.last_mailbox + 1);
+        let nameplate = if typed { self.nameplates.allocate(id, &mut self.entropy, now) } else { None };
+        if typed && nameplate.is_none() {
+            return self.handle_refusal(from, CloseReason::Busy, None, now);
+        }
+        self.last_mailbox = id.0;
+        let mut mailbox = Mailbox::new(client, from);
+        let ttl = self.times.code_ttl;
+        if let Some(nameplate) = nameplate {
+            mailbox.reopenings = MOST_REOPENINGS;
+            mailbox.open(Door::Typed, DoorName::Nameplate(nameplate), now, ttl);
+            self.arm(now + ttl, Timer::Door(id, DoorKind::Typed));
+        }
+        if let Some(slot) = link_slot {
+            self.link_slots.insert(slot, id);
+            mailbox.open(Door::Link, DoorName::Slot(slot), now, ttl);
+            self.arm(now + ttl, Timer::Door(id, DoorKind::Link));
+        }
+        self.mailboxes.insert(id, mailbox);
+        *self.mailboxes_by_client.entry(client).or_default() += 1;
+        self.place(from, Place::Sender(id));
+        self.deliver(from, ServerMessage::Created { nameplate, ttl: whole_seconds(ttl) });
+    }
+
+    /// Opens another typed door, and gives the link door its whole life again.
+    pub(super) fn open_door(&mut self, id: MailboxId, from: ConnectionId, now: Instant) {
+        let Some(mailbox) = self.mailboxes.get_mut(&id) else { return };
+        let may =
+            mailbox.confirmed.is_none() && mailbox.door(Door::Typed).is_none() && mailbox.reopenings > 0;
+        if !may {
+            return self.handle_refusal(from, CloseReason::BadMessage, None, now);
+        }
+        let Some(nameplate) = self.nameplates.allocate(id, &mut self.entropy, now) else {
+            return self.handle_refusal(from, CloseReason::Busy, None, now);
+        };
+        let ttl = self.times.code_ttl;
+        mailbox.reopenings -= 1;
+        mailbox.open(Door::Typed, DoorName::Nameplate(nameplate), now, ttl);
+        if let Some(link) = mailbox.door_mut(Door::Link) {
+            link.expires_at = now + ttl;
+            self.timers.insert((now + ttl, Timer::Door(id, DoorKind::Link)));
+        }
+        self.arm(now + ttl, Timer::Door(id, DoorKind::Typed));
+        let created = ServerMessage::Created { nameplate: Some(nameplate), ttl: whole_seconds(ttl) };
+        self.deliver(from, created);
+    }
+
+    /// Puts a receiver into a door, if there is one and it is free.
+    pub(super) fn claim(&mut self, (from, client): (ConnectionId, ClientKey), at: Claim, now: Instant) {
+        let found = match at {
+            Claim::Nameplate(nameplate) => self.nameplates.find(nameplate).map(|id| (id, DoorKind::Typed)),
+            Claim::Slot(slot) => self.link_slots.get(&slot).map(|id| (*id, DoorKind::Link)),
+        };
+        let free = found.and_then(|(id, kind)| {
+            let mailbox = self.mailboxes.get_mut(&id)?;
+            let door = mailbox.door(kind.into())?;
+            let is_free = door.attempt.is_none() && door.expires_at > now;
+            is_free.then_some((id, kind, mailbox))
+        });
+        let Some((id, kind, mailbox)) = free else { return self.refuse_claim(from, client, now) };
+        let number = mailbox.next_attempt(kind.into());
+        let Some(door) = mailbox.door_mut(kind.into()) else { return };
+        let until = door.rests_until;
+        door.attempt = Some(Attempt {
+            number,
+            receiver: Some(from),
+            client,
+            stage: Stage::Held { until },
+            to_sender: Allowance::default(),
+            to_receiver: Allowance::default(),
+        });
+        self.place(from, Place::Receiver(id, kind.into(), number));
+        if until > now {
+            self.arm(until, Timer::Attempt(id, kind, number));
+        } else {
+            self.pair(id, kind, number, now);
+        }
+    }
+
+    /// Unknown, used, expired, busy: one answer, after one delay, at one price.
+    pub(super) fn refuse_claim(&mut self, from: ConnectionId, client: ClientKey, now: Instant) {
+        if let Some(Connection { place: place @ Place::Lobby, .. }) = self.connections.get_mut(&from) {
+            *place = Place::Refused;
+        }
+        self.actions.push_back(Action::Charge { client, fault: Fault::FailedClaim });
+        self.arm(now + self.times.refusal_delay, Timer::Refusal(from));
+    }
+
+    fn pair(&mut self, id: MailboxId, kind: DoorKind, number: u32, now: Instant) {
+        let confirm_by = now + self.times.confirm;
+        let Some(mailbox) = self.mailboxes.get_mut(&id) else { return };
+        let sender = mailbox.sender;
+        let Some(attempt) = mailbox.attempt_mut(kind.into(), number) else { return };
+        attempt.stage = Stage::Paired { confirm_by };
+        let both = [sender, attempt.receiver];
+        self.arm(confirm_by, Timer::Attempt(id, kind, number));
+        self.tell_paired(both, kind.into(), number);
+    }
+
+    /// Hears from the sender how an attempt ended.
+    pub(super) fn result(
+        &mut self,
+        id: MailboxId,
+        (door, number): (Door, u32),
+        outcome: Outcome,
+        now: Instant,
+    ) {
+        let Some(mailbox) = self.mailboxes.get_mut(&id) else { return };
+        let Some(attempt) = mailbox.attempt_mut(door, number) else { return };
+        if !matches!(attempt.stage, Stage::Paired { .. }) {
+            return;
+        }
+        match outcome {
+            Outcome::Confirmed => {
+                attempt.stage = Stage::Confirmed;
+                mailbox.confirmed = Some(door);
+                self.confirmed(id, door, now);
+            }
+            Outcome::WrongCode => {
+                let (receiver, client) = (attempt.receiver, attempt.client);
+                self.actions.push_back(Action::Charge { client, fault: Fault::FailedClaim });
+                self.dismiss(receiver, (door, number), CloseReason::WrongCode);
+                self.close_door(id, door, CloseReason::WrongCode, now);
+            }
+        }
+    }
+
+    /// The pair stays, its door is not found any more, and the other door closes.
+    fn confirmed(&mut self, id: MailboxId, door: Door, now: Instant) {
+        let name = self.mailboxes.get(&id).and_then(|mailbox| mailbox.door(door)).map(|door| door.name);
+        if let Some(name) = name {
+            self.release(id, name, now);
+        }
+        for other in [Door::Typed, Door::Link] {
+            if other != door {
+                self.close_door(id, other, CloseReason::OtherDoor, now);
+            }
+        }
+    }
+
+    /// Where a body of a door's attempt goes. Frames of a finished attempt go nowhere, without a word.
+    pub(super) fn pass(
+        &mut self,
+        id: MailboxId,
+        (door, number): (Door, u32),
+        role: Role,
+        len: usize,
+    ) -> Passage {
+        let Some(mailbox) = self.mailboxes.get_mut(&id) else { return Passage::Nowhere };
+        let sender = mailbox.sender;
+        let Some(attempt) = mailbox.attempt_mut(door, number).filter(|attempt| attempt.is_paired()) else {
+            return Passage::Nowhere;
+        };
+        let (allowance, to) = match role {
+            Role::Sender => (&mut attempt.to_receiver, attempt.receiver),
+            Role::Receiver => (&mut attempt.to_sender, sender),
+        };
+        match allowance.take(len) {
+            Taken::Passes => to.map_or(Passage::Nowhere, Passage::To),
+            Taken::Exceeded => Passage::Exceeded,
+        }
+    }
+
+    /// Ends a session whose sender is gone, except for what a confirmed receiver has of it.
+    pub(super) fn sender_left(&mut self, id: MailboxId, now: Instant) {
+        let Some(mailbox) = self.mailboxes.get_mut(&id) else { return };
+        mailbox.sender = None;
+        let (confirmed, staying) = (mailbox.confirmed, mailbox.confirmed_receiver());
+        let standing = [Door::Typed, Door::Link].map(|door| {
+            let attempt = mailbox.door(door).and_then(|state| state.attempt.as_ref());
+            attempt.map(|attempt| (door, attempt.number, attempt.receiver))
+        });
+        for (door, number, receiver) in standing.into_iter().flatten() {
+            if confirmed == Some(door) {
+                self.tell_left(receiver, door, number, CloseReason::Gone);
+            } else {
+                self.dismiss(receiver, (door, number), CloseReason::Gone);
+            }
+        }
+        if staying.is_none() {
+            self.remove_mailbox(id, now);
+        }
+    }
+
+    /// Ends an attempt whose receiver is gone.
+    pub(super) fn receiver_left(&mut self, id: MailboxId, door: Door, number: u32, now: Instant) {
+        let Some(mailbox) = self.mailboxes.get_mut(&id) else { return };
+        let sender = mailbox.sender;
+        let Some(attempt) = mailbox.attempt_mut(door, number) else { return };
+        attempt.receiver = None;
+        if attempt.stage != Stage::Confirmed {
+            return self.soft_drop(id, door, CloseReason::Gone, now);
+        }
+        self.tell_left(sender, door, number, CloseReason::Gone);
+        if sender.is_none() {
+            self.remove_mailbox(id, now);
+        }
+    }
+
+    /// An attempt ended without a proof. That costs the receiver half a failed claim, and the door in the end.
+    fn soft_drop(&mut self, id: MailboxId, door: Door, reason: CloseReason, now: Instant) {
+        let rests_until = now + self.times.link_pause;
+        let Some(mailbox) = self.mailboxes.get_mut(&id) else { return };
+        let sender = mailbox.sender;
+        let Some(state) = mailbox.door_mut(door) else { return };
+        let Some(attempt) = state.attempt.take() else { return };
+        state.soft_drops += 1;
+        if door == Door::Link {
+            state.rests_until = rests_until;
+        }
+        let exhausted = door == Door::Typed && state.soft_drops >= MOST_SOFT_DROPS;
+        let expired = state.expires_at <= now;
+        let client = attempt.client;
+        self.actions.push_back(Action::Charge { client, fault: Fault::SoftDrop });
+        self.dismiss(attempt.receiver, (door, attempt.number), reason);
+        if attempt.is_paired() {
+            self.tell_left(sender, door, attempt.number, reason);
+        }
+        if exhausted {
+            self.close_door(id, door, CloseReason::Exhausted, now);
+        } else if expired {
+            self.close_door(id, door, CloseReason::Expired, now);
+        }
+    }
+
+    /// Begins an attempt that was held back, or ends one that was not confirmed in time.
+    pub(super) fn attempt_due(&mut self, id: MailboxId, door: Door, number: u32, now: Instant) {
+        let Some(mailbox) = self.mailboxes.get_mut(&id) else { return };
+        let Some(attempt) = mailbox.attempt_mut(door, number) else { return };
+        match (attempt.stage, DoorKind::of(door)) {
+            (Stage::Held { until }, Some(kind)) if until <= now => self.pair(id, kind, number, now),
+            (Stage::Paired { confirm_by }, _) if confirm_by <= now => {
+                self.soft_drop(id, door, CloseReason::ConfirmTimeout, now);
+            }
+            _ => {}
+        }
+    }
+
+    /// A door with somebody in it closes when that attempt ends, which is soon.
+    pub(super) fn expire_door(&mut self, id: MailboxId, door: Door, now: Instant) {
+        let state = self.mailboxes.get(&id).and_then(|mailbox| mailbox.door(door));
+        if state.is_some_and(|state| state.expires_at <= now && state.attempt.is_none()) {
+            self.close_door(id, door, CloseReason::Expired, now);
+        }
+    }
+
+    /// Ends a session whose sender has no door and asked for none.
+    pub(super) fn doorless_due(&mut self, id: MailboxId, now: Instant) {
+        let Some(mailbox) = self.mailboxes.get(&id) else { return };
+        if !mailbox.has_door()
+            && let Some(sender) = mailbox.sender
+        {
+            self.handle_refusal(sender, CloseReason::Expired, None, now);
+        }
+    }
+
+    /// Closes a door, tells the sender, and ends the session when no door is left and none can come.
+    fn close_door(&mut self, id: MailboxId, door: Door, reason: CloseReason, now: Instant) {
+        let Some(mailbox) = self.mailboxes.get_mut(&id) else { return };
+        let Some(state) = mailbox.close(door) else { return };
+        let (sender, is_pair) = (mailbox.sender, mailbox.confirmed.is_some());
+        let has_future = is_pair || mailbox.has_door();
+        let may_reopen = mailbox.reopenings > 0 && reason != CloseReason::Expired;
+        self.release(id, state.name, now);
+        if let Some(attempt) = state.attempt.filter(|_| reason == CloseReason::OtherDoor) {
+            self.dismiss(attempt.receiver, (door, attempt.number), CloseReason::NoSuchCode);
+        }
+        let Some(sender) = sender else { return };
+        self.deliver(sender, ServerMessage::DoorClosed { door, reason });
+        if !has_future && may_reopen {
+            self.arm(now + DOORLESS, Timer::Doorless(id));
+        } else if !has_future {
+            self.actions.push_back(Action::Close { connection: sender, reason });
+            self.handle_disconnect(sender, now);
+        }
+    }
+
+    /// Forgets a session.
+    pub(super) fn remove_mailbox(&mut self, id: MailboxId, now: Instant) {
+        let Some(mut mailbox) = self.mailboxes.remove(&id) else { return };
+        for door in [Door::Typed, Door::Link] {
+            if let Some(state) = mailbox.close(door) {
+                self.release(id, state.name, now);
+            }
+        }
+        if let Some(count) = self.mailboxes_by_client.get_mut(&mailbox.client) {
+            *count -= 1;
+            if *count == 0 {
+                self.mailboxes_by_client.remove(&mailbox.client);
+            }
+        }
+    }
+
+    fn release(&mut self, id: MailboxId, name: DoorName, now: Instant) {
+        match name {
+            DoorName::Nameplate(nameplate) => self.nameplates.release(nameplate, id, now),
+            DoorName::Slot(slot) => {
+                if self.link_slots.get(&slot) == Some(&id) {
+                    self.link_slots.remove(&slot);
+                }
+            }
+        }
+    }
+
+    /// Tells a receiver that its attempt is over, and closes its socket.
+    fn dismiss(&mut self, receiver: Option<ConnectionId>, (door, attempt): (Door, u32), reason: CloseReason) {
+        if let Some(connection) = receiver {
+            self.tell_left(receiver, door, attempt, reason);
+            self.actions.push_back(Action::Close { connection, reason });
+            self.connections.remove(&connection);
+        }
+    }
+
+    fn tell_left(&mut self, to: Option<ConnectionId>, door: Door, attempt: u32, reason: CloseReason) {
+        if let Some(to) = to {
+            self.deliver(to, ServerMessage::Left { door, attempt, reason });
+        }
+    }
+}
+
+fn whole_seconds(duration: Duration) -> u32 {
+    u32::try_from(duration.as_secs()).unwrap_or(u32::MAX)
+}
+
+/// How often a sender may ask for another nameplate on one socket (PROTOCOL.md §4).
+const MOST_REOPENINGS: u32 = 2;
+
+/// How many receivers may come to a typed door and leave without a proof (PROTOCOL.md §4).
+const MOST_SOFT_DROPS: u32 = 3;
+
+/// How long a sender whose last door closed has to ask for another: its client does so at once.
+pub(super) const DOORLESS: Duration = Duration::from_secs(30);

@@ -1,0 +1,69 @@
+//! The program itself.
+
+#![allow(clippy::unwrap_used, reason = "a test's helper fails as its test does")]
+#![cfg(unix)]
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+
+/// A running server, killed with this value.
+struct Process {
+    child: Child,
+    address: String,
+}
+
+impl Process {
+    fn start(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let mut child = command()
+            .args(arguments)
+            .envs(environment.iter().copied())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut address = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut address).unwrap();
+        Self { child, address: address.trim_end().to_owned() }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn command() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rendezvous"));
+    command.env_remove("RENDEZVOUS_CONFIG").env_remove("RENDEZVOUS_LISTEN");
+    command
+}
+
+#[test]
+fn it_prints_its_address_answers_the_health_check_and_stops_on_sigterm() {
+    let mut server = Process::start(&["--listen", "127.0.0.1:0"], &[]);
+    let healthy = command().args(["--healthcheck", "--listen", &server.address]).status().unwrap();
+    assert!(healthy.success());
+    let pid = server.child.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    assert!(server.child.wait().unwrap().success());
+    let gone = command().args(["--healthcheck", "--listen", &server.address]).output().unwrap();
+    assert_eq!(gone.status.code(), Some(1));
+}
+
+#[test]
+fn a_flag_wins_over_the_environment() {
+    let server = Process::start(&["--listen", "127.0.0.1:0"], &[("RENDEZVOUS_LISTEN", "192.0.2.1:1")]);
+    assert!(server.address.starts_with("127.0.0.1:"), "{}", server.address);
+}
+
+#[test]
+fn a_setting_that_does_not_exist_is_named() {
+    let output = command().args(["--set", "limits.clams=1"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(text.starts_with("error: the configuration is not valid"), "{text}");
+    assert!(text.contains("clams"), "{text}");
+}

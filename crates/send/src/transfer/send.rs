@@ -1,0 +1,204 @@
+//! The sender's task: asks the machine what to do, keeps the reading thread busy, and listens.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::{interval, timeout};
+use tokio_util::sync::CancellationToken;
+use wire::message::{AbortReason, Message};
+use wire::transfer;
+use wire::transfer::sender::Output;
+
+use super::pipe::{Opened, Pipe, spawn};
+use super::pulse::{Beat, Pulse};
+use super::reading::{Job, Reading, Report};
+use super::tally::{Tally, summary};
+use super::{Error, FAREWELL_DEADLINE, PROGRESS_INTERVAL};
+use crate::connect::Channel;
+use crate::report::{Reporter, Summary};
+use crate::storage::{Source, SourceError};
+
+/// Jobs that wait for the reading thread. Small, so that an answer does not wait behind many chunks.
+const JOB_QUEUE_LEN: usize = 4;
+
+/// What a completed transfer amounted to.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    /// What was sent.
+    pub what: Summary,
+    /// Bytes of files that crossed the network.
+    pub moved: u64,
+    /// From the open channel to the receiver's last word.
+    pub elapsed: Duration,
+}
+
+/// Sends everything in `source` through `channel`; returns when the receiver has it all, verified and on disk.
+///
+/// # Errors
+/// [`Error`]. The receiver is told why, as far as it can be reached. Cancelling `cancel` gives [`Error::Interrupted`].
+pub async fn send(
+    channel: Channel,
+    source: &Source,
+    reporter: &dyn Reporter,
+    cancel: &CancellationToken,
+) -> Result<Sent, Error> {
+    let Channel { sealer, opener, transport, pairing } = channel;
+    let manifest = Arc::clone(source.manifest());
+    let pipe = Pipe::start((sealer, transport.sender), (opener, transport.receiver));
+    let pipe = pipe.map_err(Error::Thread)?;
+    let tally = Arc::new(Tally::new(Arc::clone(&manifest)));
+    let (jobs, job_queue) = mpsc::channel(JOB_QUEUE_LEN);
+    let (report_queue, reports) = mpsc::channel(JOB_QUEUE_LEN);
+    let reading = Reading {
+        manifest: Arc::clone(&manifest),
+        reader: source.reader(),
+        drafts: pipe.drafts.clone(),
+        reports: report_queue,
+        tally: Arc::clone(&tally),
+        current: None,
+        prefixes: VecDeque::new(),
+    };
+    spawn("send-read", move || reading.run(job_queue)).map_err(Error::Thread)?;
+
+    let mut machine = transfer::Sender::new(Arc::clone(&manifest));
+    machine.handle_generation();
+    let pulse = Pulse::new(Arc::clone(&pipe.sent_count));
+    let mut sending = Sending { machine, jobs, next: None, is_accepted: false, tally, reporter, pulse };
+    let outcome = tokio::select! {
+        outcome = sending.run(pipe, reports, cancel) => outcome,
+        never = pairing.idle() => match never {},
+    };
+    outcome?;
+    Ok(Sent { what: summary(&manifest), moved: sending.tally.moved(), elapsed: sending.tally.elapsed() })
+}
+
+/// The state of the task.
+struct Sending<'a> {
+    machine: transfer::Sender,
+    jobs: mpsc::Sender<Job>,
+    next: Option<Job>,
+    is_accepted: bool,
+    tally: Arc<Tally>,
+    reporter: &'a dyn Reporter,
+    pulse: Pulse,
+}
+
+impl Sending<'_> {
+    /// Works until the receiver has everything, then says goodbye and waits until that is out.
+    async fn run(
+        &mut self,
+        mut pipe: Pipe,
+        mut reports: mpsc::Receiver<Report>,
+        cancel: &CancellationToken,
+    ) -> Result<(), Error> {
+        let outcome = self.work(&mut pipe, &mut reports, cancel).await;
+        if self.machine.is_done() {
+            self.next = Some(Job::Message(Message::Bye));
+        }
+        // Whether the last words arrive changes nothing about what happened.
+        let _ = timeout(FAREWELL_DEADLINE, self.say_the_rest()).await;
+        let (closed, _) = mpsc::channel(1);
+        drop(std::mem::replace(&mut self.jobs, closed));
+        let _ = timeout(FAREWELL_DEADLINE, pipe.close()).await;
+        outcome
+    }
+
+    async fn work(
+        &mut self,
+        pipe: &mut Pipe,
+        reports: &mut mpsc::Receiver<Report>,
+        cancel: &CancellationToken,
+    ) -> Result<(), Error> {
+        let mut progress = interval(PROGRESS_INTERVAL);
+        while !self.machine.is_done() || self.next.is_some() {
+            self.decide();
+            tokio::select! {
+                biased;
+                () = cancel.cancelled() => {
+                    self.give_up(AbortReason::Cancelled, None);
+                    return Err(Error::Interrupted);
+                }
+                opened = pipe.opened.recv() => self.hear(opened.unwrap_or(Err(Error::Lost))?)?,
+                Some(report) = reports.recv() => self.take(report)?,
+                permit = self.jobs.clone().reserve_owned(), if self.next.is_some() => {
+                    // The reading thread ends only with this queue.
+                    if let (Ok(permit), Some(job)) = (permit, self.next.take()) {
+                        permit.send(job);
+                    }
+                }
+                beat = self.pulse.beat() => match beat {
+                    Beat::Quiet => {}
+                    Beat::Ping(ping) => {
+                        let _ = self.jobs.try_send(Job::Message(ping));
+                    }
+                    Beat::Silence => return Err(Error::Lost),
+                },
+                _ = progress.tick(), if self.is_accepted => self.tally.report(self.reporter),
+            }
+        }
+        self.tally.report(self.reporter);
+        Ok(())
+    }
+
+    /// Asks the machine for the next job.
+    fn decide(&mut self) {
+        while self.next.is_none() {
+            let Some(output) = self.machine.poll_output() else { return };
+            self.next = match output {
+                Output::Send(message) => Some(Job::Message(message)),
+                Output::SendManifest => Some(Job::Manifest),
+                Output::HashPrefix { file, offset } => Some(Job::HashPrefix { file, offset }),
+                Output::Read(read) => Some(Job::Read(read)),
+                Output::Accepted => {
+                    self.is_accepted = true;
+                    None
+                }
+                Output::Done => None,
+            };
+        }
+    }
+
+    fn hear(&mut self, opened: Opened) -> Result<(), Error> {
+        self.pulse.handle_heard();
+        let handled = self.machine.handle_record(opened.plaintext());
+        // What is still queued for a receiver that is out would only delay the farewell.
+        handled.inspect_err(|_| self.next = None).map_err(Error::from)
+    }
+
+    fn take(&mut self, report: Report) -> Result<(), Error> {
+        match report {
+            Report::Prefix { file, offset, digest } => {
+                self.machine.handle_prefix(file, offset, digest);
+                Ok(())
+            }
+            Report::Failed { file, error } => {
+                let reason = match error {
+                    SourceError::Changed { .. } => AbortReason::SourceChanged,
+                    _ => AbortReason::SourceUnreadable,
+                };
+                self.give_up(reason, Some(file));
+                Err(error.into())
+            }
+        }
+    }
+
+    fn give_up(&mut self, reason: AbortReason, file: Option<u32>) {
+        self.machine.handle_abort(reason, file);
+        self.next = None;
+    }
+
+    /// Passes on what the machine still has to say.
+    async fn say_the_rest(&mut self) {
+        loop {
+            if let Some(job @ Job::Message(_)) = self.next.take() {
+                let _ = self.jobs.send(job).await;
+            }
+            self.decide();
+            if self.next.is_none() {
+                return;
+            }
+        }
+    }
+}
