@@ -2,8 +2,9 @@
 //!
 //! [`source`] reads files and takes comments, strings and tests out of them; [`edges`] follows paths between modules;
 //! [`owners`] finds names where they may not be; [`protocol`] looks at what `wire` is built from; [`documents`]
-//! compares README.md with the code, and [`files`] reads everything that is committed. Each checker shows on a bad sample that it
-//! can fail.
+//! compares README.md with the code, and [`files`] reads everything there is. Each checker shows on a bad sample that
+//! it can fail.
+#![cfg(test)]
 
 mod documents;
 mod edges;

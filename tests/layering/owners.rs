@@ -111,8 +111,8 @@ fn effects_and_secrets_are_touched_by_their_owners_only() {
     let sources = everything();
     for owned in &OWNED {
         assert_eq!(trespasses(owned, &sources), Vec::<String>::new(), "{}", owned.what);
-        let used = |owner: &&str| sources.iter().any(|source| source.path.starts_with(*owner));
-        assert!(owned.owners.iter().all(|owner| used(&owner)), "an owner of {} is no more", owned.what);
+        let used = |owner: &str| sources.iter().any(|source| source.path.starts_with(owner));
+        assert!(owned.owners.iter().all(|owner| used(owner)), "an owner of {} is no more", owned.what);
     }
 }
 
