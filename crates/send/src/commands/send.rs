@@ -108,7 +108,7 @@ fn announce_source(source: &Source, reporter: &dyn Reporter) {
         warnings.push(Warning::SymlinksSkipped { count: notices.skipped_link_count });
     }
     warnings.extend(notices.skipped_special.iter().cloned().map(Warning::SpecialFileSkipped));
-    warnings.extend(notices.renamed.iter().map(|renamed| Warning::Renamed {
+    warnings.extend(notices.renamed.iter().map(|renamed| Warning::SentAs {
         from: renamed.path.to_string_lossy().into_owned(),
         to: renamed.sent.as_str().to_owned(),
     }));
@@ -227,6 +227,9 @@ impl Guide<'_> {
                     Some(typed) => (Some(typed.code), typed.reissued),
                     None => (None, None),
                 };
+                if let Some(failure) = reissued {
+                    self.reporter.report(Event::AttemptFailed(failure));
+                }
                 let nameplate = code.as_ref().map(wire::code::Code::nameplate);
                 let server = match self.place {
                     Place::Server(_) => Some(self.place.server()),

@@ -59,7 +59,7 @@ pub struct Failure {
     pub saved_count: u64,
     /// Files that were offered.
     pub file_count: u64,
-    /// The name of the file that is kept in part, if one is.
+    /// The partial that is kept, if one is.
     pub partial: Option<PathBuf>,
 }
 
@@ -390,12 +390,11 @@ impl Saving {
         let remains = timeout(DISK_DEADLINE, remains).await.ok().and_then(Result::ok);
         let saved_count = remains.as_ref().map_or(0, |remains| remains.saved_count);
         let kept = remains.and_then(|remains| remains.kept);
-        let partial = kept.and_then(|kept| manifest.entries().get(kept.entry));
         Failure {
             error,
             saved_count,
             file_count: u64::from(manifest.file_count()),
-            partial: partial.map(|entry| output.join(entry.path.as_str())),
+            partial: kept.map(|kept| output.join(kept.path)),
         }
     }
 }
