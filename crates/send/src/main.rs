@@ -51,7 +51,7 @@ async fn run(command: Command, config: &Config, ui: &Ui) -> Result<(), Error> {
         quit();
     });
     let outcome = match command {
-        Command::Send(paths) => commands::send::run(paths, config, ui, &cancel).await,
+        Command::Send(paths) => Box::pin(commands::send::run(paths, config, ui, &cancel)).await,
         Command::Serve => commands::serve::run(config, ui, &cancel).await,
         Command::Receive(source) => receive(source, config, ui, &cancel).await,
     };
@@ -66,9 +66,12 @@ async fn receive(
     cancel: &CancellationToken,
 ) -> Result<(), Error> {
     let secret = match source {
-        CodeSource::Argument(code) => {
-            ui.report(Event::Warning(Warning::SecretOnCommandLine));
-            code
+        CodeSource::Argument(secret) => {
+            // A code is good for one use and a few minutes, and worthless once used; a link is what a code protects from.
+            if secret.expose().contains("://") {
+                ui.report(Event::Warning(Warning::SecretOnCommandLine));
+            }
+            secret
         }
         CodeSource::Environment(code) => code,
         CodeSource::Prompt => tokio::select! {
@@ -76,7 +79,7 @@ async fn receive(
             () = cancel.cancelled() => return Err(Error::Interrupted { kept: Kept::default() }),
         },
     };
-    commands::receive::run(secret, config, (ui, ui), cancel).await
+    Box::pin(commands::receive::run(secret, config, (ui, ui), cancel)).await
 }
 
 /// Waits for Ctrl-C, or to be told to end.
