@@ -1,3 +1,6 @@
-//! e2e
-#[cfg(test)]
+//! What a user of `send` would notice: real processes, real sockets, real files.
+
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test's helper fails as its test does")]
+
 mod hostile;

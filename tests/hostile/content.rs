@@ -246,7 +246,7 @@ async fn a_sender_that_ignores_its_credit_does_not_make_memory_grow() {
     let door = OpenDoor::open(&host).await;
     let program = Program::receive(&room, &door.link, &["--json"]);
     let mut sender = door.peer().await;
-    sender.offer(&offer(&[Raw::file("big", 1 << 40)])).await;
+    sender.offer(&offer(&[Raw::file("big", 1 << 30)])).await;
     let chunk = vec![7; 65_536];
     for index in 0..2_000 {
         sender.say(&[data(0, index * 65_536, &chunk)]).await;

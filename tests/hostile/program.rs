@@ -24,7 +24,7 @@ static SEND: LazyLock<PathBuf> = LazyLock::new(build);
 fn build() -> PathBuf {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let built = Command::new(cargo)
-        .args(["build", "--quiet", "--package", "send", "--bin", "send", "--message-format=json"])
+        .args(["build", "--quiet", "--bins", "--message-format=json", "-p", "send", "-p", env!("CARGO_PKG_NAME")])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .stderr(Stdio::inherit())
         .output()
@@ -33,7 +33,8 @@ fn build() -> PathBuf {
     let messages = String::from_utf8(built.stdout).unwrap();
     let executable = messages.lines().find_map(|line| {
         let message: Value = serde_json::from_str(line).ok()?;
-        message["executable"].as_str().map(PathBuf::from)
+        let is_it = message["target"]["name"] == "send";
+        message["executable"].as_str().filter(|_| is_it).map(PathBuf::from)
     });
     executable.expect("cargo names what it built")
 }
@@ -103,12 +104,18 @@ impl Program {
 
     /// The next link and code that the program shows.
     pub(super) fn invitation(&self) -> Invitation {
+        let event = self.wait_for("code");
+        let text = |field: &str| event[field].as_str().unwrap_or_default().to_owned();
+        Invitation { code: text("code"), link: text("link") }
+    }
+
+    /// The next event of this name.
+    pub(super) fn wait_for(&self, name: &str) -> Value {
         loop {
-            let line = self.lines.recv_timeout(PATIENCE).expect("the program shows a code");
+            let line = self.lines.recv_timeout(PATIENCE).expect("the program says so");
             let event: Value = serde_json::from_str(&line).unwrap();
-            if event["event"] == "code" {
-                let text = |field: &str| event[field].as_str().unwrap_or_default().to_owned();
-                return Invitation { code: text("code"), link: text("link") };
+            if event["event"] == name {
+                return event;
             }
         }
     }

@@ -212,6 +212,10 @@ impl Task<'_> {
         let mut steps = Vec::new();
         while let Some(output) = self.machine.poll_output() {
             match output {
+                // A sender that asks again and again, and reads no answer, must not hold this side up.
+                Output::Send(pong @ Message::Pong { .. }) => {
+                    let _ = pipe.drafts.try_send(Draft::of(&pong));
+                }
                 Output::Send(message) => {
                     // What a receiver says is little: a path that does not take even that is broken.
                     let sent = timeout(SILENCE_LIMIT, pipe.drafts.send(Draft::of(&message))).await;
