@@ -122,6 +122,8 @@ async fn offer_without_end(sender: &mut Peer, name_len: usize) {
             number += 1;
         }
         sender.say(&[manifest_part(part)]).await;
+        // What nobody takes any more is refused without a pause.
+        tokio::task::yield_now().await;
     }
 }
 
