@@ -91,13 +91,7 @@ impl Peer {
     async fn open(met: Met) -> Self {
         let channel = timeout(PATIENCE, connect::open(met, Vec::new())).await.unwrap().unwrap();
         let connect::Channel { sealer, opener, transport, pairing } = channel;
-        Self {
-            sealer,
-            opener,
-            outgoing: transport.sender,
-            incoming: transport.receiver,
-            _pairing: pairing,
-        }
+        Self { sealer, opener, outgoing: transport.sender, incoming: transport.receiver, _pairing: pairing }
     }
 
     /// Sends each message in a record of its own. What the other side no longer takes is lost.
