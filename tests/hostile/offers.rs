@@ -32,7 +32,7 @@ async fn an_offer_that_is_not_what_it_says_is_refused() {
     let good = offer(&[Raw::file("a", 10)]);
     let part = good.messages[0].clone();
     let digest = good.digest;
-    let finish = |entries, total_size, digest| Message::ManifestEnd { entries, total_size, digest };
+    let finish = |entries, total_size, said| Message::ManifestEnd { entries, total_size, digest: said };
     let with_end = |message| vec![part.clone(), message];
     let table = [
         ("a size of 2^63", offer(&[Raw::file("a", 1 << 63)]).messages),

@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::room::Room;
 
 /// Nothing in this file takes this long unless it hangs.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How often a running process is looked at.
 const TICK: Duration = Duration::from_millis(5);
@@ -191,7 +191,7 @@ impl Ending {
     #[track_caller]
     pub(super) fn error(&self) -> String {
         let events = self.stdout.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let error = events.filter(|event| event["event"] == "error").last();
+        let error = events.rev().find(|event| event["event"] == "error");
         let error = error.unwrap_or_else(|| panic!("no error event: {self:#?}"));
         error["error"].as_str().unwrap().to_owned()
     }
