@@ -173,37 +173,33 @@ pub enum ConnectError {
 
 impl From<HandshakeError> for ConnectError {
     fn from(error: HandshakeError) -> Self {
-        match error {
-            HandshakeError::WrongPassword => Self::WrongCode,
-            other => Self::Handshake(other),
-        }
+        if error == HandshakeError::WrongPassword { Self::WrongCode } else { Self::Handshake(error) }
     }
 }
 
 impl From<NegotiationError> for ConnectError {
     fn from(error: NegotiationError) -> Self {
-        match error {
-            NegotiationError::NoPath => Self::NoPath,
-            other => Self::Negotiation(other),
-        }
+        if matches!(error, NegotiationError::NoPath) { Self::NoPath } else { Self::Negotiation(error) }
     }
 }
 
 fn refused(reason: CloseReason, retry_after: Option<u32>) -> ConnectError {
-    match reason {
-        CloseReason::NoSuchCode => ConnectError::NoSuchCode,
-        CloseReason::Expired => ConnectError::Expired,
-        _ => ConnectError::Refused {
-            reason,
-            retry_after: retry_after.map(|seconds| Duration::from_secs(seconds.into())),
-        },
+    if reason == CloseReason::NoSuchCode {
+        ConnectError::NoSuchCode
+    } else if reason == CloseReason::Expired {
+        ConnectError::Expired
+    } else {
+        let retry_after = retry_after.map(|seconds| Duration::from_secs(seconds.into()));
+        ConnectError::Refused { reason, retry_after }
     }
 }
 
 fn left(reason: CloseReason) -> ConnectError {
-    match reason {
-        CloseReason::WrongCode => ConnectError::WrongCode,
-        CloseReason::Expired => ConnectError::Expired,
-        _ => ConnectError::PeerLeft,
+    if reason == CloseReason::WrongCode {
+        ConnectError::WrongCode
+    } else if reason == CloseReason::Expired {
+        ConnectError::Expired
+    } else {
+        ConnectError::PeerLeft
     }
 }

@@ -46,11 +46,11 @@ impl Embedded {
                 Err(_) => bind(config, 0).await?,
             },
         };
-        let port = server.local_addr().port();
+        let bound_port = server.local_addr().port();
         let handle = server.handle();
         let serving = tokio::spawn(server.serve());
         let addresses = interfaces::lan_addresses();
-        Ok(Self { handle, serving, port, addresses, announcement: None })
+        Ok(Self { handle, serving, port: bound_port, addresses, announcement: None })
     }
 
     /// The port it listens on.

@@ -51,7 +51,7 @@ async fn run(command: Command, config: &Config, ui: &Ui) -> Result<(), Error> {
         quit();
     });
     let outcome = match command {
-        Command::Send(paths) => commands::send::run(paths, config, ui, &cancel).await,
+        Command::Send(paths) => Box::pin(commands::send::run(paths, config, ui, &cancel)).await,
         Command::Serve => commands::serve::run(config, ui, &cancel).await,
         Command::Receive(source) => receive(source, config, ui, &cancel).await,
     };
@@ -76,7 +76,7 @@ async fn receive(
             () = cancel.cancelled() => return Err(Error::Interrupted { kept: Kept::default() }),
         },
     };
-    commands::receive::run(secret, config, (ui, ui), cancel).await
+    Box::pin(commands::receive::run(secret, config, (ui, ui), cancel)).await
 }
 
 /// Waits for Ctrl-C, or to be told to end.

@@ -63,7 +63,7 @@ impl fmt::Debug for ShareLink {
 impl FromStr for ShareLink {
     type Err = ParseLinkError;
 
-    /// Parses a link as it was scanned or pasted (PROTOCOL.md §3.5). White space around it does not count.
+    /// Parses a link as it was scanned or pasted (PROTOCOL.md §3.2). White space around it does not count.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let text = text.trim();
         if text.len() > Self::MAX_LEN {

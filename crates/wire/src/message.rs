@@ -489,7 +489,7 @@ fn decode_batch<'a>(fields: &mut Fields<'a>) -> Option<Message<'a>> {
         items.push(item);
     }
     let batch = Batch { items, bytes: Cow::Borrowed(fields.rest()) };
-    batch.ranges()?;
+    batch.ranges().filter(|_| batch.bytes.len() <= CHUNK_LEN)?;
     Some(Message::Batch(batch))
 }
 

@@ -210,7 +210,8 @@ impl CheckedDescription {
     /// # Errors
     /// The variant of [`SignalError`] that names what is wrong with it.
     pub fn parse(sdp: &str) -> Result<Self, SignalError> {
-        let lines: Vec<&str> = sdp.lines().collect();
+        // A lone CR ends a line too: some parsers read it so, and none must see a line that was not checked here.
+        let lines: Vec<&str> = sdp.split(['\r', '\n']).filter(|line| !line.is_empty()).collect();
         let values =
             |name: &str| -> Vec<&str> { lines.iter().filter_map(|line| line.strip_prefix(name)).collect() };
         match values("m=").as_slice() {

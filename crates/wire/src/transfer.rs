@@ -1,8 +1,9 @@
 //! The transfer: two state machines that decide, and drivers that read, write, ask and send (PROTOCOL.md §8).
 //!
-//! A machine takes what happened through `handle_*` and says what to do through `poll_output`. It holds no bytes of
-//! files: a chunk goes from the disk into a record and from a record onto the disk without passing through here.
-//! After an error the machine is finished; what `poll_output` still gives (an ABORT, for instance) is worth sending.
+//! A machine takes what happened through `handle_*` and says what to do through `poll_output`, which the driver calls
+//! after each until it gives nothing: a new generation drops what was not polled. It holds no bytes of files: a chunk
+//! goes from the disk into a record and from a record onto the disk without passing through here. After an error the
+//! machine is finished; what `poll_output` still gives (an ABORT, for instance) is worth sending.
 //!
 //! ```text
 //! sender:   Offering ─ACCEPT─► Serving ─last START served─► Ending ─DONE─► Done

@@ -114,7 +114,9 @@ fn peer(error: TransferError, direction: Direction, kept: Kept) -> Error {
             failed(PeerProblem::UnsafeOffer, direction, kept)
         }
         TransferError::Manifest(_) => Error::UnsafeOffer(error.into()),
-        _ => Error::Protocol { direction, kept, source: error.into() },
+        TransferError::Violation(_) | TransferError::Declined(_) | _ => {
+            Error::Protocol { direction, kept, source: error.into() }
+        }
     }
 }
 
@@ -127,7 +129,7 @@ fn aborted(reason: AbortReason, direction: Direction, kept: Kept) -> Error {
         AbortReason::DiskFull => PeerProblem::DiskFull,
         AbortReason::DiskError => PeerProblem::Write,
         AbortReason::Integrity => PeerProblem::Integrity,
-        _ => PeerProblem::Unknown,
+        AbortReason::Internal | _ => PeerProblem::Unknown,
     };
     failed(problem, direction, kept)
 }

@@ -43,7 +43,7 @@ pub async fn run(
 ) -> Result<(), Error> {
     // The mask can only be read by setting it, so before any file is made.
     let umask = storage::process_umask();
-    let met = unless_cancelled(cancel, meet(&secret, config, (reporter, ask))).await?;
+    let met = unless_cancelled(cancel, Box::pin(meet(&secret, config, (reporter, ask)))).await?;
     reporter.report(Event::Paired);
     let opening = async {
         let opened = connect::open(met, stun_servers(config)).await;

@@ -42,8 +42,7 @@ pub async fn run(
     let source = source?;
     let mut meeting = meeting?;
     announce_source(&source, reporter);
-    let met = unless_cancelled(cancel, meeting.wait(config, reporter)).await;
-    let met = match met {
+    let met = match unless_cancelled(cancel, Box::pin(meeting.wait(config, reporter))).await {
         Ok(met) => met,
         Err(error) => {
             meeting.place.close().await;
@@ -198,15 +197,15 @@ impl Meeting {
                 Ok(met) => return Ok(met),
                 Err(error) => error,
             };
-            match error {
-                ConnectError::Refused { retry_after: Some(retry_after), .. }
-                    if retry_after <= PATIENCE && waits < MAX_WAITS =>
-                {
-                    waits += 1;
-                    reporter.report(Event::Warning(Warning::ServerBusy { retry_after }));
-                    tokio::time::sleep(retry_after).await;
-                }
-                other => return Err(failure::meeting(other, Direction::Send, &self.place.server())),
+            if let ConnectError::Refused { retry_after: Some(retry_after), .. } = error
+                && retry_after <= PATIENCE
+                && waits < MAX_WAITS
+            {
+                waits += 1;
+                reporter.report(Event::Warning(Warning::ServerBusy { retry_after }));
+                tokio::time::sleep(retry_after).await;
+            } else {
+                return Err(failure::meeting(error, Direction::Send, &self.place.server()));
             }
         }
     }
@@ -260,8 +259,11 @@ impl Guide<'_> {
 }
 
 async fn start_embedded(config: &Config) -> Result<Embedded, Error> {
-    Embedded::start(config.port).await.map_err(|error| match error {
-        BindError::Listen { address, source } => Error::Listen { address, source },
-        other => Error::System { doing: "start a server", source: other.into() },
+    Embedded::start(config.port).await.map_err(|error| {
+        if let BindError::Listen { address, source } = error {
+            Error::Listen { address, source }
+        } else {
+            Error::System { doing: "start a server", source: error.into() }
+        }
     })
 }

@@ -43,8 +43,9 @@ pub(super) fn stun_servers(config: &Config) -> Vec<IceServer> {
 }
 
 fn bind_error(config: &Config, error: BindError) -> Error {
-    match error {
-        BindError::Listen { address, source } => Error::Listen { address, source },
-        other => Error::Listen { address: config.listen, source: std::io::Error::other(other) },
+    if let BindError::Listen { address, source } = error {
+        Error::Listen { address, source }
+    } else {
+        Error::Listen { address: config.listen, source: std::io::Error::other(error) }
     }
 }

@@ -43,10 +43,10 @@ pub async fn open(met: Met, stun: Vec<IceServer>) -> Result<Channel, ConnectErro
     let Met { session, pairing, mut ice_servers } = met;
     ice_servers.extend(stun);
     let deadline = Instant::now() + PATH_DEADLINE;
-    let (sealer, opener) = first_meeting(&session);
-    let mut signals = Signals { pairing, sealer, opener };
+    let (signal_sealer, signal_opener) = first_meeting(&session);
+    let mut signals = Signals { pairing, sealer: signal_sealer, opener: signal_opener };
     let found = timeout_at(deadline, find(&mut signals, session.role(), ice_servers)).await;
-    let (transport, binding) = match found.unwrap_or(Err(ConnectError::NoPath)) {
+    let (found_transport, binding) = match found.unwrap_or(Err(ConnectError::NoPath)) {
         Ok(found) => found,
         Err(error) => {
             // The other side is still looking; it may as well stop.
@@ -54,7 +54,7 @@ pub async fn open(met: Met, stun: Vec<IceServer>) -> Result<Channel, ConnectErro
             return Err(error);
         }
     };
-    let opened = timeout_at(deadline, open_generation(&session, transport, binding)).await;
+    let opened = timeout_at(deadline, open_generation(&session, found_transport, binding)).await;
     let (sealer, opener, transport) = opened.unwrap_or(Err(ConnectError::NoPath))?;
     Ok(Channel { sealer, opener, transport, pairing: signals.pairing })
 }
@@ -73,8 +73,12 @@ impl Signals {
         self.pairing.send(&body).await
     }
 
-    async fn describe(&mut self, kind: DescriptionKind, sdp: &str) -> Result<Fingerprint, ConnectError> {
-        let own = CheckedDescription::parse(sdp)?;
+    async fn describe(
+        &mut self,
+        kind: DescriptionKind,
+        description: &str,
+    ) -> Result<Fingerprint, ConnectError> {
+        let own = CheckedDescription::parse(description)?;
         let sdp = own.sdp().to_owned();
         self.send(&Signal::Description { generation: FIRST_GENERATION, restart: 0, kind, sdp }).await?;
         Ok(own.fingerprint())
@@ -107,14 +111,15 @@ impl Signals {
         candidates: &mut Vec<(String, String)>,
     ) -> Result<CheckedDescription, ConnectError> {
         loop {
-            match self.recv().await? {
-                Signal::Description { kind, sdp, .. } if kind == wanted => {
+            let signal = self.recv().await?;
+            if let Signal::Description { kind, sdp, .. } = signal {
+                if kind == wanted {
                     return Ok(CheckedDescription::parse(&sdp)?);
                 }
-                Signal::Candidate { candidate, mid, .. } if candidates.len() < MAX_CANDIDATES => {
-                    candidates.push((candidate, mid));
-                }
-                _ => {}
+            } else if let Signal::Candidate { candidate, mid, .. } = signal
+                && candidates.len() < MAX_CANDIDATES
+            {
+                candidates.push((candidate, mid));
             }
         }
     }
@@ -172,18 +177,21 @@ async fn trickle(
                 NegotiationEvent::Open(transport) => return Ok((transport, answer)),
                 NegotiationEvent::Failed(error) => return Err(error.into()),
             },
-            signal = signals.recv() => match signal? {
-                Signal::Description { kind: DescriptionKind::Answer, sdp, .. } if answer.is_none() => {
-                    let checked = CheckedDescription::parse(&sdp)?;
-                    answer = Some(checked.fingerprint());
-                    negotiation.set_remote_description(checked.sdp().to_owned()).await?;
-                }
-                Signal::Candidate { candidate, mid, .. } if candidate_count < MAX_CANDIDATES => {
+            signal = signals.recv() => {
+                let signal = signal?;
+                if let Signal::Description { kind: DescriptionKind::Answer, sdp, .. } = signal {
+                    if answer.is_none() {
+                        let checked = CheckedDescription::parse(&sdp)?;
+                        answer = Some(checked.fingerprint());
+                        negotiation.set_remote_description(checked.sdp().to_owned()).await?;
+                    }
+                } else if let Signal::Candidate { candidate, mid, .. } = signal
+                    && candidate_count < MAX_CANDIDATES
+                {
                     candidate_count += 1;
                     try_candidate(&negotiation, candidate, mid).await;
                 }
-                _ => {}
-            },
+            }
         }
     }
 }

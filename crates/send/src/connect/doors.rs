@@ -260,8 +260,8 @@ impl Doors {
                 };
                 self.relay(&place, &answer).await?;
                 let door = place.door;
-                let stage = Stage::Proof(Box::new(waiting));
-                *self.visitor(door) = Some(Visitor { place, stage, deadline });
+                let proof = Stage::Proof(Box::new(waiting));
+                *self.visitor(door) = Some(Visitor { place, stage: proof, deadline });
                 Ok(None)
             }
             Stage::Proof(waiting) => self.judge(*waiting, &bytes, place, tell).await,
@@ -317,18 +317,16 @@ impl Doors {
             Door::Link => self.link.is_some(),
             Door::Meeting => false,
         };
-        match reason {
-            _ if !is_open => Ok(()),
-            CloseReason::Exhausted if door == Door::Typed => {
-                let step = self.attempts.handle_door_closed();
-                self.go_on(door, step, AttemptFailure::TooManyLeft, tell).await
-            }
-            _ => {
-                *self.visitor(door) = None;
-                self.close(door);
-                self.require_open_door()
-            }
+        if !is_open {
+            return Ok(());
         }
+        *self.visitor(door) = None;
+        if reason == CloseReason::Exhausted && door == Door::Typed {
+            let step = self.attempts.handle_door_closed();
+            return self.go_on(door, step, AttemptFailure::TooManyLeft, tell).await;
+        }
+        self.close(door);
+        self.require_open_door()
     }
 
     /// Ends attempts that were given their time.
@@ -402,7 +400,7 @@ impl Doors {
     /// When the next visitor's time is up; far away when nobody is here.
     fn next_deadline(&self) -> Instant {
         let visitors = self.typed_visitor.iter().chain(&self.link_visitor);
-        let far = Instant::now() + Duration::from_secs(3600);
+        let far = Instant::now() + Duration::from_hours(1);
         visitors.map(|visitor| visitor.deadline).fold(far, Instant::min)
     }
 }

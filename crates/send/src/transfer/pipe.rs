@@ -42,11 +42,6 @@ impl Draft {
         self.0.extend_from_slice(&bytes);
     }
 
-    /// Appends bytes.
-    pub(super) fn extend(&mut self, bytes: &[u8]) {
-        self.0.extend_from_slice(bytes);
-    }
-
     /// Appends `len` bytes to be filled in.
     pub(super) fn grow(&mut self, len: usize) -> &mut [u8] {
         let at = self.0.len();

@@ -197,7 +197,7 @@ impl Task<'_> {
         tokio::select! {
             biased;
             () = cancel.cancelled() => Wake::Cancelled,
-            Some(report) = maybe(reports.map(|reports| reports.recv())) => Wake::Reported(report),
+            Some(report) = maybe(reports.map(mpsc::Receiver::recv)) => Wake::Reported(report),
             Ok(permit) = maybe(jobs.map(mpsc::Sender::reserve_owned)) => Wake::Room(permit),
             opened = pipe.opened.recv(), if !is_waiting => Wake::Opened(opened.unwrap_or(Err(Error::Lost))),
             answer = maybe(question) => Wake::Answered(answer),
@@ -351,10 +351,12 @@ impl Task<'_> {
 
     /// Tells the sender that this disk cannot go on.
     fn give_up(&mut self, error: SinkError, file: Option<u32>) -> Error {
-        let reason = match error {
-            SinkError::NoSpace { .. } => AbortReason::DiskFull,
-            SinkError::DigestMismatch { .. } => AbortReason::Integrity,
-            _ => AbortReason::DiskError,
+        let reason = if matches!(error, SinkError::NoSpace { .. }) {
+            AbortReason::DiskFull
+        } else if matches!(error, SinkError::DigestMismatch { .. }) {
+            AbortReason::Integrity
+        } else {
+            AbortReason::DiskError
         };
         self.machine.handle_abort(reason, file);
         error.into()
@@ -387,8 +389,8 @@ impl Saving {
         drop((jobs, next, reports));
         let remains = timeout(DISK_DEADLINE, remains).await.ok().and_then(Result::ok);
         let saved_count = remains.as_ref().map_or(0, |remains| remains.saved_count);
-        let entry = remains.and_then(|remains| remains.kept).map(|kept| kept.entry);
-        let partial = entry.and_then(|entry| manifest.entries().get(entry));
+        let kept = remains.and_then(|remains| remains.kept);
+        let partial = kept.and_then(|kept| manifest.entries().get(kept.entry));
         Failure {
             error,
             saved_count,

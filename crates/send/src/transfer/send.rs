@@ -120,7 +120,7 @@ impl Sending<'_> {
                     self.give_up(AbortReason::Cancelled, None);
                     return Err(Error::Interrupted);
                 }
-                opened = pipe.opened.recv() => self.hear(opened.unwrap_or(Err(Error::Lost))?)?,
+                opened = pipe.opened.recv() => self.hear(&opened.unwrap_or(Err(Error::Lost))?)?,
                 Some(report) = reports.recv() => self.take(report)?,
                 permit = self.jobs.clone().reserve_owned(), if self.next.is_some() => {
                     // The reading thread ends only with this queue.
@@ -160,7 +160,7 @@ impl Sending<'_> {
         }
     }
 
-    fn hear(&mut self, opened: Opened) -> Result<(), Error> {
+    fn hear(&mut self, opened: &Opened) -> Result<(), Error> {
         self.pulse.handle_heard();
         let handled = self.machine.handle_record(opened.plaintext());
         // What is still queued for a receiver that is out would only delay the farewell.
@@ -174,10 +174,9 @@ impl Sending<'_> {
                 Ok(())
             }
             Report::Failed { file, error } => {
-                let reason = match error {
-                    SourceError::Changed { .. } => AbortReason::SourceChanged,
-                    _ => AbortReason::SourceUnreadable,
-                };
+                let is_changed = matches!(error, SourceError::Changed { .. });
+                let reason =
+                    if is_changed { AbortReason::SourceChanged } else { AbortReason::SourceUnreadable };
                 self.give_up(reason, Some(file));
                 Err(error.into())
             }

@@ -59,11 +59,11 @@ pub struct AwaitingConfirm {
 }
 
 impl AwaitingConfirm {
-    /// Takes body 03 and answers with body 04. Whatever comes back, the attempt is spent.
+    /// Takes body 03 and answers with body 04, with which the attempt is spent.
     ///
     /// # Errors
     /// [`HandshakeError::WrongPassword`] when the proof is wrong: the code is burnt. [`HandshakeError::Malformed`] when
-    /// the body is no proof at all. [`HandshakeError::NoCommonVersion`].
+    /// the body is no proof at all, which is soft. [`HandshakeError::NoCommonVersion`].
     pub fn receive_confirm(self, body: &[u8]) -> Result<(Session, Vec<u8>), HandshakeError> {
         let theirs = Confirmation::decode(kind::CONFIRM_R, body)?;
         let transcript = &self.agreement.transcript.0;

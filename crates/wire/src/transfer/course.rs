@@ -68,6 +68,11 @@ impl Course {
         Ok(())
     }
 
+    /// Whether one more range and the last may be added. Leaves one to the other side, which may be a step behind.
+    pub(super) fn has_room(&self) -> bool {
+        self.ranges.len() + 3 <= MAX_RANGES
+    }
+
     /// The file whose turn it is; steps over entries that are no files. `None` when everything asked for is done.
     pub(super) fn position(&mut self, manifest: &Manifest) -> Option<Position> {
         while let Some(range) = self.ranges.front_mut() {

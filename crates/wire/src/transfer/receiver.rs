@@ -4,7 +4,7 @@ use core::ops::Range;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::course::{Course, Position, Size, entry_count, file_size};
+use super::course::{Course, Position, Size, entry_count, file_size, resumable};
 use super::{CREDIT_WINDOW, MAX_RESUMES, TransferError, Violation};
 use crate::manifest::{Manifest, ManifestBuilder};
 use crate::message::{AbortReason, Batch, DeclineReason, Message, Sha256Digest};
@@ -59,7 +59,8 @@ pub enum Output {
 pub struct Held {
     /// Which entry.
     pub file: u32,
-    /// How many bytes: a multiple of a chunk, or the size.
+    /// How many bytes: a multiple of a chunk below the size, or the size of a file that is verified and in place. A file
+    /// that is held as a whole is not heard of again.
     pub offset: u64,
     /// SHA-256 of these bytes as they are on disk.
     pub digest: Sha256Digest,
@@ -134,7 +135,7 @@ impl Receiver {
     /// A generation is open: the sender is told what this side knows. When the manifest was accepted in an earlier one,
     /// [`Receiver::handle_accept`] must follow with what is on disk.
     pub fn handle_generation(&mut self) {
-        if matches!(self.state, State::Done | State::Failed) {
+        if self.is_over() {
             return;
         }
         self.outbox.clear();
@@ -149,7 +150,8 @@ impl Receiver {
         }
     }
 
-    /// A record of the sender was opened. `record_len` is its length on the transport, in bytes.
+    /// A record of the sender was opened. `record_len` is its length on the transport, in bytes. Nothing changes success
+    /// or failure any more.
     ///
     /// # Errors
     /// [`TransferError`] when the transfer is over; send what [`Receiver::poll_output`] still gives.
@@ -163,7 +165,11 @@ impl Receiver {
                 }
                 Err(_) => Err(Violation::Unreadable.into()),
             };
-            handled.map_err(|error| self.fail(error))?;
+            if let Err(error) = handled
+                && !self.is_over()
+            {
+                return Err(self.fail(error));
+            }
         }
         if counted {
             self.generation.received += record_len as u64;
@@ -174,8 +180,9 @@ impl Receiver {
         Ok(())
     }
 
-    /// The user agreed. `held` are the beginnings on disk, ascending by entry; empty when everything is new.
-    pub fn handle_accept(&mut self, held: Vec<Held>) {
+    /// The user agreed. `held` are the beginnings on disk, ascending by entry; empty when everything is new. Those that
+    /// cannot be asked for are left out: their files come from the first byte.
+    pub fn handle_accept(&mut self, mut held: Vec<Held>) {
         let Some(manifest) = self.manifest.clone() else { return };
         if !matches!(self.state, State::Asking) {
             return;
@@ -185,6 +192,12 @@ impl Receiver {
         }
         (self.state, self.accepted) = (State::Receiving, true);
         self.generation.granted = CREDIT_WINDOW;
+        let mut floor = 0;
+        held.retain(|held| {
+            let fits = held.file >= floor && resumable(&manifest, held.file, held.offset).is_ok();
+            floor = if fits { held.file + 1 } else { floor };
+            fits
+        });
         self.generation.plan = Plan { waiting: held.into(), ..Plan::default() };
         self.ask_for_more(&manifest);
     }
@@ -200,7 +213,7 @@ impl Receiver {
     /// A record of `record_len` bytes on the transport is written to disk, as far as it held counted messages.
     pub fn handle_written(&mut self, record_len: usize) {
         let generation = &mut self.generation;
-        generation.written = generation.received.min(generation.written + record_len as u64);
+        generation.written = generation.received.min(generation.written.saturating_add(record_len as u64));
         let total = generation.written + CREDIT_WINDOW;
         let worth_saying = total >= generation.granted + CREDIT_WINDOW / 8;
         if worth_saying && matches!(self.state, State::Receiving) {
@@ -219,7 +232,7 @@ impl Receiver {
 
     /// This side gives up: the sender will be told.
     pub fn handle_abort(&mut self, reason: AbortReason, file: Option<u32>) {
-        if !matches!(self.state, State::Done | State::Failed) {
+        if !self.is_over() {
             self.state = State::Failed;
             self.outbox.clear();
             self.send(Message::Abort { reason, file });
@@ -242,8 +255,13 @@ impl Receiver {
         matches!(self.state, State::Ending | State::Done)
     }
 
+    fn is_over(&self) -> bool {
+        matches!(self.state, State::Done | State::Failed)
+    }
+
     fn handle_message(&mut self, message: &Message<'_>, body: &Range<usize>) -> Result<(), TransferError> {
         match message {
+            _ if self.is_over() => {}
             Message::Ping { token } if self.outbox.len() < MAX_PONGS => {
                 self.send(Message::Pong { token: *token });
             }
@@ -303,7 +321,7 @@ impl Receiver {
         let plan = &mut self.generation.plan;
         let held = plan.asked.pop_front().filter(|held| (held.file, held.offset) == (file, offset));
         let held = held.ok_or(Violation::OutOfPlace)?;
-        if held.digest == *digest {
+        if held.digest == *digest && self.generation.course.has_room() {
             let whole = file_size(&manifest, file) == Some(Size::Declared(offset));
             let (first, start) = (plan.next, plan.offset);
             (plan.next, plan.offset) = if whole { (file + 1, 0) } else { (file, offset) };

@@ -36,16 +36,16 @@ pub enum Output {
 /// One record's worth of file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Read {
-    /// One DATA message, and FILE_END behind it if it is the last of its file.
+    /// One DATA message (none if `len` is 0), and FILE_END behind it if it is the last of its file.
     Chunk {
         /// Which entry.
         file: u32,
         /// Where to read, in bytes.
         offset: u64,
-        /// How many bytes; for a stream, at most as many.
+        /// How many bytes. A stream that has fewer ends with them.
         len: usize,
-        /// Whether the file ends with it. Never for a stream: the driver sees the end, sends FILE_END, and calls
-        /// [`Sender::handle_stream_end`].
+        /// Whether the file ends with it. Never for a stream: the driver sees the end, sends FILE_END behind the last
+        /// bytes, and calls [`Sender::handle_stream_end`].
         ends: bool,
     },
     /// One BATCH of these whole files.
@@ -73,6 +73,8 @@ pub struct Sender {
     manifest: Arc<Manifest>,
     state: State,
     outbox: VecDeque<Output>,
+    /// Whether the user knows that the receiver agreed.
+    accepted: bool,
     /// Whether TRANSFER_END was ever sent: only then can DONE be true.
     ended: bool,
     generation: Generation,
@@ -99,6 +101,7 @@ impl Sender {
             manifest,
             state: State::Offering,
             outbox: VecDeque::new(),
+            accepted: false,
             ended: false,
             generation: Generation::default(),
             generation_count: 0,
@@ -107,7 +110,7 @@ impl Sender {
 
     /// A generation is open. In the first the manifest goes out at once; in later ones the receiver says what it knows.
     pub fn handle_generation(&mut self) {
-        if matches!(self.state, State::Done | State::Failed) {
+        if self.is_over() {
             return;
         }
         self.state = State::Offering;
@@ -119,7 +122,7 @@ impl Sender {
         self.generation_count += 1;
     }
 
-    /// A record of the receiver was opened.
+    /// A record of the receiver was opened. Nothing changes success or failure any more.
     ///
     /// # Errors
     /// [`TransferError`] when the transfer is over; send what [`Sender::poll_output`] still gives.
@@ -129,7 +132,9 @@ impl Sender {
                 Ok((message, _)) => self.handle_message(&message),
                 Err(_) => Err(Violation::Unreadable.into()),
             };
-            if let Err(error) = handled {
+            if let Err(error) = handled
+                && !self.is_over()
+            {
                 return Err(self.fail(error));
             }
         }
@@ -150,13 +155,14 @@ impl Sender {
     pub fn handle_stream_end(&mut self) {
         let position = self.generation.course.position(&self.manifest);
         if position.is_some_and(|position| position.size == Size::Stream) {
+            self.generation.used += record_len(FILE_END_LEN) as u64;
             self.generation.course.finish_file();
         }
     }
 
     /// This side gives up: the receiver will be told.
     pub fn handle_abort(&mut self, reason: AbortReason, file: Option<u32>) {
-        if !matches!(self.state, State::Done | State::Failed) {
+        if !self.is_over() {
             self.state = State::Failed;
             self.outbox.clear();
             self.outbox.push_back(Output::Send(Message::Abort { reason, file }));
@@ -187,11 +193,15 @@ impl Sender {
         self.state == State::Done
     }
 
+    fn is_over(&self) -> bool {
+        matches!(self.state, State::Done | State::Failed)
+    }
+
     fn handle_message(&mut self, message: &Message<'_>) -> Result<(), TransferError> {
         match message {
+            _ if self.is_over() => self.handle_late(message),
             Message::Ping { token } => self.answer(Message::Pong { token: *token })?,
             Message::Pong { .. } => {}
-            Message::Bye if self.state == State::Done => {}
             Message::Bye => return Err(TransferError::PeerLeft),
             Message::Abort { reason, file } => {
                 return Err(TransferError::Aborted { reason: *reason, file: *file });
@@ -219,6 +229,14 @@ impl Sender {
         Ok(())
     }
 
+    /// A receiver that does not know of the success yet is told again.
+    fn handle_late(&mut self, message: &Message<'_>) {
+        let has_room = self.state == State::Done && self.outbox.len() < MAX_OUTBOX;
+        if has_room && matches!(message, Message::Done { .. }) {
+            self.outbox.push_back(Output::Send(Message::DoneAck));
+        }
+    }
+
     fn handle_state(&mut self, known: Option<Sha256Digest>, accepted: bool) -> Result<(), Violation> {
         if core::mem::replace(&mut self.generation.state_received, true) {
             return Err(Violation::OutOfPlace);
@@ -230,7 +248,7 @@ impl Sender {
             Some(digest) => {
                 self.require_manifest(&digest)?;
                 if accepted && self.state == State::Offering {
-                    self.state = State::Serving;
+                    self.serve();
                 }
             }
         }
@@ -242,9 +260,15 @@ impl Sender {
         if self.state != State::Offering || !self.generation.state_received {
             return Err(Violation::OutOfPlace);
         }
-        self.state = State::Serving;
-        self.outbox.push_back(Output::Accepted);
+        self.serve();
         Ok(())
+    }
+
+    fn serve(&mut self) {
+        self.state = State::Serving;
+        if !core::mem::replace(&mut self.accepted, true) {
+            self.outbox.push_back(Output::Accepted);
+        }
     }
 
     fn handle_resume(&mut self, file: u32, offset: u64) -> Result<(), Violation> {
@@ -296,7 +320,9 @@ impl Sender {
             Size::Stream => chunk(file, offset, u64::MAX),
         };
         let used = self.generation.used + record_len(plaintext_len) as u64;
-        if used > self.generation.credit {
+        // Any chunk of a stream may turn out to be its last.
+        let end = if size == Size::Stream { record_len(FILE_END_LEN) as u64 } else { 0 };
+        if used + end > self.generation.credit {
             return None;
         }
         self.generation.used = used;
@@ -323,7 +349,8 @@ impl Sender {
         let (mut files, mut bytes) = (Vec::new(), 0);
         for file in first..self.generation.course.batch_until() {
             let Some(size) = small_size(&self.manifest, file) else { break };
-            if batch_len(files.len() + 1, bytes + size) > MAX_PLAINTEXT_LEN {
+            let len = batch_len(files.len() + 1, bytes + size);
+            if bytes + size > CHUNK_LEN || len > MAX_PLAINTEXT_LEN {
                 break;
             }
             bytes += size;
