@@ -213,9 +213,9 @@ impl Task<'_> {
         while let Some(output) = self.machine.poll_output() {
             match output {
                 Output::Send(message) => {
-                    // What a receiver says is little: a path that does not take even that is broken.
-                    let sent = timeout(SILENCE_LIMIT, pipe.drafts.send(Draft::of(&message))).await;
-                    if !matches!(sent, Ok(Ok(()))) {
+                    // What a receiver says is little: a path that does not take even that is broken. One that has been
+                    // closed is told of by the last that arrived over it, which is still to be read.
+                    if timeout(SILENCE_LIMIT, pipe.drafts.send(Draft::of(&message))).await.is_err() {
                         return self.handle_lost();
                     }
                 }
@@ -390,12 +390,11 @@ impl Saving {
         let remains = timeout(DISK_DEADLINE, remains).await.ok().and_then(Result::ok);
         let saved_count = remains.as_ref().map_or(0, |remains| remains.saved_count);
         let kept = remains.and_then(|remains| remains.kept);
-        let partial = kept.and_then(|kept| manifest.entries().get(kept.entry));
         Failure {
             error,
             saved_count,
             file_count: u64::from(manifest.file_count()),
-            partial: partial.map(|entry| output.join(entry.path.as_str())),
+            partial: kept.map(|kept| output.join(kept.path)),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use cap_std::fs::Dir;
@@ -39,6 +40,8 @@ pub struct Kept {
     pub entry: usize,
     /// Bytes of it that are on the disk.
     pub len: u64,
+    /// Where they are, below the output directory: not where the complete file would be.
+    pub path: PathBuf,
 }
 
 /// Directories synced together; each holds a file descriptor.
@@ -110,7 +113,11 @@ impl Sink {
             partial.discard();
             return None;
         }
-        Some(Kept { entry, len })
+        let path = match item.path.parent() {
+            Some(above) => self.local_path(&above).join(partial.name()),
+            None => PathBuf::from(partial.name()),
+        };
+        Some(Kept { entry, len, path })
     }
 
     /// Removes directories of this transfer that are empty.
