@@ -56,7 +56,6 @@ fn what_cannot_be_meant_is_told_without_anybody_being_asked() {
         (&["-"], "standard input"),
         (&["receive", "48-2093", "-o", "-"], "standard output"),
         (&["receive", "48-2093", "12-3456"], "12-3456"),
-        (&["a.txt", "receive", "48-2093"], "receive"),
         (&["receive", "no code"], "code"),
         (&["receive", "https://drop.example.org/"], "link"),
         (&["--config", "missing.toml", "a.txt"], "missing.toml"),

@@ -1,6 +1,7 @@
 //! What goes wrong is told in a sentence, with an exit status that a script can act on, on both sides.
 
 use std::fs::File;
+use std::path::Path;
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -43,6 +44,15 @@ fn under_way(alice: &Machine, bob: &Machine) -> (Peer, Peer) {
 fn has_no_half_file(machine: &Machine) {
     let visible: Vec<_> = machine.names().into_iter().filter(|name| !name.starts_with('.')).collect();
     assert_eq!(visible, [""; 0]);
+}
+
+/// The unfinished file is where the message says that it is.
+#[track_caller]
+fn keeps_what_it_says(error: &Value) {
+    let message = text(&error["message"]);
+    let (_, path) = message.split_once("what arrived is kept in `").unwrap();
+    let path = Path::new(path.trim_end_matches('`'));
+    assert!(path.metadata().unwrap().len() > 0, "{message}");
 }
 
 #[test]
@@ -103,7 +113,7 @@ fn after_three_wrong_codes_there_is_no_fourth_and_the_link_still_works() {
 #[test]
 fn a_spent_code_answers_exactly_as_one_that_never_was() {
     const HELD_BACK: Duration = Duration::from_secs(2);
-    let server = Rendezvous::start_set(&["times.refusal_delay=2"]);
+    let server = Rendezvous::start_set(&["times.refusal_delay=2", "limits.failed_claims=100"]);
     let (alice, bob) = (Machine::with_server(&server), Machine::with_server(&server));
     alice.write("a.txt", b"content");
     let mut sending = alice.start(&["a.txt"]);
@@ -252,7 +262,8 @@ fn a_receiver_that_leaves_in_the_middle_is_noticed_and_keeps_no_half_file() {
         if signal == Signal::KILL {
             assert_eq!(receiving.end().code, Some(-signal.as_raw()));
         } else {
-            receiving.end_within(NOTICED).failed("interrupted", 130);
+            let error = receiving.end_within(NOTICED).failed("interrupted", 130);
+            keeps_what_it_says(&error);
         }
         has_no_half_file(&bob);
     }
@@ -268,7 +279,7 @@ fn a_sender_that_leaves_in_the_middle_is_noticed_and_leaves_no_half_file() {
     ] {
         let (sending, receiving) = under_way(&alice, &bob);
         sending.signal(signal);
-        receiving.end_within(NOTICED).failed(name, code);
+        keeps_what_it_says(&receiving.end_within(NOTICED).failed(name, code));
         if signal == Signal::KILL {
             assert_eq!(sending.end().code, Some(-signal.as_raw()));
         } else {

@@ -31,7 +31,7 @@ fn done(sending: Peer, receiving: Peer) -> (Ended, Ended) {
 fn file_arrives(len: usize, sender: &Machine, receiver: &Machine) {
     let name = format!("{len}.bin");
     let path = sender.write(&name, &content(len));
-    let modified = SystemTime::UNIX_EPOCH + Duration::new(1_234_567_890, 123_000_000);
+    let modified = SystemTime::UNIX_EPOCH + Duration::from_secs(1_234_567_890);
     File::open(&path).unwrap().set_modified(modified).unwrap();
     let (sent, received) = transfer(sender, &[&name], receiver, &[]);
     assert_eq!(Snapshot::of(&path), Snapshot::of(&receiver.path(&name)), "{len}");
@@ -117,6 +117,16 @@ fn several_paths_arrive_together() {
     }
     let finished = &received.events_of("finished")[0];
     assert_eq!((&finished["files"], &finished["name"]), (&202.into(), &serde_json::Value::Null));
+}
+
+#[test]
+fn a_name_that_other_systems_cannot_have_is_changed_and_the_sender_is_told() {
+    let server = Rendezvous::start();
+    let (alice, bob) = machines(&server);
+    alice.write("a\"b.txt", b"quoted");
+    let (sent, _) = transfer(&alice, &["a\"b.txt"], &bob, &[]);
+    assert_eq!(bob.names(), ["a_b.txt"]);
+    assert_eq!(sent.events_of("warning")[0]["warning"], "renamed");
 }
 
 #[test]
@@ -217,8 +227,8 @@ fn the_everyday_code_is_six_digits() {
 
 #[test]
 fn a_code_may_be_typed_in_any_form_at_the_prompt() {
-    let server = Rendezvous::start();
-    let (alice, bob) = machines(&server);
+    let _network = local_network();
+    let (alice, bob) = (Machine::without_server(), Machine::without_server());
     alice.write("a.txt", b"content");
     for separator in ["-", " ", ""] {
         let mut sending = alice.start(&["a.txt"]);

@@ -55,7 +55,7 @@ impl Peer {
         unlockpt(&terminal).unwrap();
         let name = ptsname(&terminal, Vec::new()).unwrap().into_string().unwrap();
         let inside = File::options().read(true).write(true).open(name).unwrap();
-        command.stdin(inside.try_clone().unwrap()).stderr(inside).stdout(Stdio::piped());
+        command.env("NO_COLOR", "1").stdin(inside.try_clone().unwrap()).stderr(inside).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         // It holds the inside of the terminal, whose last user must be the child.
         drop(command);

