@@ -209,10 +209,10 @@ impl Meeting {
                 tokio::time::sleep(retry_after).await;
                 continue;
             }
-            return Err(match error {
-                ConnectError::Expired => Error::Expired { ttl: self.ttl },
-                other => failure::meeting(other, Direction::Send, &self.place.server()),
-            });
+            if matches!(error, ConnectError::Expired) {
+                return Err(Error::Expired { ttl: self.ttl });
+            }
+            return Err(failure::meeting(error, Direction::Send, &self.place.server()));
         }
     }
 }
