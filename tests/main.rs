@@ -1,1 +1,10 @@
-//! e2e
+//! What a user of `send` would notice: real processes, real sockets, real files.
+
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test's helper fails as its test does")]
+
+mod cli;
+mod failures;
+mod harness;
+mod privacy;
+mod transfer;

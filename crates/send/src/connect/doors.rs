@@ -350,12 +350,12 @@ impl Doors {
         tell: &mut impl FnMut(Visit),
     ) -> Result<(), ConnectError> {
         self.close(door);
+        tell(Visit::Failed(failure));
         if step == NextStep::Reissue {
             self.connection.send(&ClientMessage::OpenDoor).await?;
             return self.opened(Some(failure), tell).await;
         }
         self.is_exhausted |= door == Door::Typed;
-        tell(Visit::Failed(failure));
         self.require_open_door()
     }
 

@@ -213,9 +213,9 @@ impl Task<'_> {
         while let Some(output) = self.machine.poll_output() {
             match output {
                 Output::Send(message) => {
-                    // What a receiver says is little: a path that does not take even that is broken.
-                    let sent = timeout(SILENCE_LIMIT, pipe.drafts.send(Draft::of(&message))).await;
-                    if !matches!(sent, Ok(Ok(()))) {
+                    // What a receiver says is little: a path that does not take even that is broken. One that has been
+                    // closed is told of by the last that arrived over it, which is still to be read.
+                    if timeout(SILENCE_LIMIT, pipe.drafts.send(Draft::of(&message))).await.is_err() {
                         return self.handle_lost();
                     }
                 }
