@@ -66,9 +66,12 @@ async fn receive(
     cancel: &CancellationToken,
 ) -> Result<(), Error> {
     let secret = match source {
-        CodeSource::Argument(code) => {
-            ui.report(Event::Warning(Warning::SecretOnCommandLine));
-            code
+        CodeSource::Argument(secret) => {
+            // A code is good for one use and a few minutes, and worthless once used; a link is what a code protects from.
+            if secret.expose().contains("://") {
+                ui.report(Event::Warning(Warning::SecretOnCommandLine));
+            }
+            secret
         }
         CodeSource::Environment(code) => code,
         CodeSource::Prompt => tokio::select! {

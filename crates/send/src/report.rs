@@ -248,7 +248,7 @@ pub struct Finished {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Warning {
-    /// A code or a link stood on the command line, where other users of this machine can read it.
+    /// A link stood on the command line, where other users of this machine can read it.
     SecretOnCommandLine,
     /// Symbolic links among the sources were left out.
     SymlinksSkipped {
@@ -257,6 +257,13 @@ pub enum Warning {
     },
     /// A source that is neither file nor directory (a device, a socket, a pipe) was left out.
     SpecialFileSkipped(PathBuf),
+    /// A source goes under another name: its own is not portable, or another source has it.
+    SentAs {
+        /// Where it is.
+        from: String,
+        /// The name it is sent under.
+        to: String,
+    },
     /// A name was taken, so the file goes to another.
     Renamed {
         /// The name it was sent under.

@@ -108,7 +108,7 @@ fn announce_source(source: &Source, reporter: &dyn Reporter) {
         warnings.push(Warning::SymlinksSkipped { count: notices.skipped_link_count });
     }
     warnings.extend(notices.skipped_special.iter().cloned().map(Warning::SpecialFileSkipped));
-    warnings.extend(notices.renamed.iter().map(|renamed| Warning::Renamed {
+    warnings.extend(notices.renamed.iter().map(|renamed| Warning::SentAs {
         from: renamed.path.to_string_lossy().into_owned(),
         to: renamed.sent.as_str().to_owned(),
     }));

@@ -59,7 +59,7 @@ pub struct Failure {
     pub saved_count: u64,
     /// Files that were offered.
     pub file_count: u64,
-    /// The name of the file that is kept in part, if one is.
+    /// The partial that is kept, if one is.
     pub partial: Option<PathBuf>,
 }
 

@@ -158,6 +158,7 @@ fn warning(warning: &Warning) -> Value {
         Warning::SymlinksSkipped { count } => json!({ "warning": "symlinks_skipped", "count": count }),
         Warning::SpecialFileSkipped(path) => json!({ "warning": "special_file_skipped", "path": text(path) }),
         Warning::Renamed { from, to } => json!({ "warning": "renamed", "from": from, "to": to }),
+        Warning::SentAs { from, to } => json!({ "warning": "sent_as", "from": from, "to": to }),
         Warning::ServerBusy { retry_after } => {
             json!({ "warning": "server_busy", "retry_after": seconds(*retry_after) })
         }

@@ -163,7 +163,7 @@ fn warning_text(warning: &Warning) -> String {
     let path = |path: &Path| escape(&path.display().to_string(), PATH_LEN);
     match warning {
         Warning::SecretOnCommandLine => {
-            "other users of this machine can read a code on the command line; `send receive` asks for it instead."
+            "other users of this machine can read a link on the command line; `send receive` asks for it instead."
                 .to_owned()
         }
         Warning::SymlinksSkipped { count: links } => {
@@ -172,6 +172,10 @@ fn warning_text(warning: &Warning) -> String {
         Warning::SpecialFileSkipped(file) => format!("{} is not a regular file and stays here.", path(file)),
         Warning::Renamed { from, to } => {
             format!("{} exists here, so it is saved as {}.", escape(from, NAME_LEN), escape(to, NAME_LEN))
+        }
+        Warning::SentAs { from, to } => {
+            let (from, to) = (escape(from, PATH_LEN), escape(to, PATH_LEN));
+            format!("{from} is a name that not every system knows or that another file has; it is sent as {to}.")
         }
         Warning::ServerBusy { retry_after } => format!("the server asks to wait {}; waiting.", duration(*retry_after)),
         Warning::NoNetwork => "this machine is on no network: only it can receive.".to_owned(),
@@ -331,7 +335,7 @@ mod tests {
             }),
             Event::Connected { path: report::Path::Direct, peer: Some(evil.into()) },
             Event::Resumed { name: evil.into(), offset: 1, size: 2 },
-            Event::Warning(Warning::SymlinksSkipped { count: 2 }),
+            Event::Warning(Warning::SentAs { from: text(), to: text() }),
             Event::Warning(Warning::SpecialFileSkipped(path())),
             Event::Warning(Warning::Renamed { from: text(), to: text() }),
             Event::Warning(Warning::PlainHttp { server: text() }),

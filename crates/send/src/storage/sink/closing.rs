@@ -40,7 +40,7 @@ pub struct Kept {
     pub entry: usize,
     /// Bytes of it that are on the disk.
     pub len: u64,
-    /// Where they are, below the output directory: not where the complete file would be.
+    /// Where its partial is, relative to the output directory.
     pub path: PathBuf,
 }
 
@@ -113,10 +113,7 @@ impl Sink {
             partial.discard();
             return None;
         }
-        let path = match item.path.parent() {
-            Some(above) => self.local_path(&above).join(partial.name()),
-            None => PathBuf::from(partial.name()),
-        };
+        let path = self.local_path(&item.path).with_file_name(partial.name());
         Some(Kept { entry, len, path })
     }
 

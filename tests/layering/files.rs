@@ -1,0 +1,89 @@
+//! What no file of the project contains.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::Path;
+
+use super::source::{code, files, occurrences, workspace};
+
+/// The text files that are committed, by path. Locked versions and word lists are nobody's prose.
+fn texts() -> Vec<(String, String)> {
+    let text = |path: String| {
+        let text = fs::read_to_string(workspace().join(&path)).ok()?;
+        Some((path, text))
+    };
+    let found: Vec<_> = files("").into_iter().filter_map(text).collect();
+    assert!(found.len() > 100, "the project is here");
+    found
+}
+
+/// A directory of one machine, if `text` names one.
+fn machine_path(text: &str, places: &[String]) -> Option<String> {
+    places.iter().find(|place| text.contains(place.as_str())).cloned()
+}
+
+/// This machine's own places, and the usual place of a superuser.
+fn places() -> Vec<String> {
+    let home = std::env::var("HOME").unwrap_or_default();
+    let here = workspace().display().to_string();
+    let own = [home, here].into_iter().filter(|path| path.matches('/').count() > 1 || path.len() > 5);
+    // Put together, so that this file does not contain it.
+    own.chain([["/ro", "ot/"].concat()]).collect()
+}
+
+/// A note of unfinished work.
+fn note_to_self(text: &str) -> Option<&'static str> {
+    NOTES
+        .into_iter()
+        .find(|note| {
+            let spelled = [note.0, note.1].concat();
+            occurrences(text, &spelled).next().is_some()
+        })
+        .map(|note| note.1)
+}
+
+/// In two parts, so that this file contains none.
+const NOTES: [(&str, &str); 3] = [("TO", "DO"), ("FIX", "ME"), ("X", "XX")];
+
+/// An attribute that makes a test pass without running or by failing.
+fn excused_test(text: &str) -> bool {
+    let plain = code(text).replace(char::is_whitespace, "");
+    ["#[ignore", "#[should_panic"].iter().any(|attribute| plain.contains(attribute))
+}
+
+#[test]
+fn no_file_names_a_place_of_one_machine() {
+    let places = places();
+    for (path, text) in texts() {
+        assert_eq!(machine_path(&text, &places), None, "{path}");
+    }
+}
+
+#[test]
+fn no_file_holds_a_note_of_unfinished_work() {
+    for (path, text) in texts() {
+        assert_eq!(note_to_self(&text), None, "{path}");
+    }
+}
+
+#[test]
+fn no_test_is_skipped_and_none_passes_by_panicking() {
+    let rust = |(path, _): &(String, String)| Path::new(path).extension() == Some(OsStr::new("rs"));
+    for (path, text) in texts().into_iter().filter(rust) {
+        // Test modules are what this is about, so they are not taken out.
+        assert!(!excused_test(&text.replace("#[cfg(test)]", "")), "{path}");
+    }
+}
+
+#[test]
+fn what_no_file_may_contain_is_found() {
+    let places = places();
+    let place = format!("see {}x", ["/ro", "ot/"].concat());
+    assert!(machine_path(&place, &places).is_some());
+    assert_eq!(machine_path("/etc/hosts", &places), None);
+    let note = format!("// {}{}: later", NOTES[0].0, NOTES[0].1);
+    assert!(note_to_self(&note).is_some());
+    assert_eq!(note_to_self("a method"), None);
+    assert!(excused_test("#[test]\n#[ignore = \"slow\"]\nfn a() {}") && excused_test("#[ should_panic ]"));
+    assert!(!excused_test("// #[ignore]\n#[test]\nfn a() {}"));
+}
