@@ -152,7 +152,7 @@ fn programs_get_every_event_as_json_and_nothing_else() {
     };
     let sender = ["sending", "code", "knock", "paired", "path", "awaiting_consent", "finished"];
     assert_eq!(names(&sent), sender);
-    assert_eq!(names(&received), ["warning", "paired", "path", "offer", "saved", "finished"]);
+    assert_eq!(names(&received), ["paired", "path", "offer", "saved", "finished"]);
     assert_eq!((sent.err.as_str(), received.err.as_str()), ("", ""));
     let offer = &received.events_of("offer")[0];
     assert_eq!((&offer["files"], &offer["size"]), (&1.into(), &7.into()), "{offer}");

@@ -6,5 +6,6 @@
 mod cli;
 mod failures;
 mod harness;
+mod layering;
 mod privacy;
 mod transfer;
