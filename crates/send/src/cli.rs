@@ -53,8 +53,8 @@ enum Subcommand {
     },
     /// Run a rendezvous server: the meeting point for senders and receivers
     Serve {
-        /// Address and port to listen on [default: [::]:8080]
-        #[arg(long, value_name = "ADDR:PORT")]
+        // Not as a comment of documentation, where an address in brackets would be a link.
+        #[arg(long, value_name = "ADDR:PORT", help = "Address and port to listen on [default: [::]:8080]")]
         listen: Option<SocketAddr>,
     },
 }

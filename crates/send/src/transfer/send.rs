@@ -37,7 +37,7 @@ pub struct Sent {
 /// Sends everything in `source` through `channel`; returns when the receiver has it all, verified and on disk.
 ///
 /// # Errors
-/// [`Error`]. The receiver is told why, as far as it can be reached. Cancelling `cancel` gives [`Error::Interrupted`].
+/// [`enum@Error`]. The receiver is told why, as far as it can be reached. Cancelling `cancel` gives [`Error::Interrupted`].
 pub async fn send(
     channel: Channel,
     source: &Source,
