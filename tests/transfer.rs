@@ -326,3 +326,15 @@ fn quiet_prints_the_code_alone_and_the_paths_of_saved_files_alone() {
     assert_eq!(received.out, format!("{}\n", bob.path("a.txt").display()));
     assert_eq!((sent.err.as_str(), received.err.as_str()), ("", ""));
 }
+
+#[test]
+fn a_private_server_lets_only_those_send_who_have_its_token() {
+    let server = Rendezvous::start_set(&["token='open sesame'"]);
+    let (alice, bob) = machines(&server);
+    alice.write("a.txt", b"content");
+    let refused = alice.start(&["a.txt"]).end().failed("server_refused", 5);
+    let hint = text(&refused["hint"]);
+    assert!(hint.contains("SEND_TOKEN"), "{hint}");
+    transfer(&alice, &["a.txt", "--token", "open sesame"], &bob, &[]);
+    assert_eq!(bob.read("a.txt"), b"content");
+}

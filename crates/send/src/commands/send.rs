@@ -183,7 +183,8 @@ impl Meeting {
         let failed = |error| failure::meeting(error, Direction::Send, &self.place.server());
         let connected = Connection::connect(&self.place.url(), CONNECT_DEADLINE).await;
         let connection = connected.map_err(|error| failed(ConnectError::Unreachable(error)))?;
-        Doors::request(connection, config.typed, Some(self.link.password().clone())).await.map_err(failed)
+        let link = Some(self.link.password().clone());
+        Doors::request(connection, config.typed, link, config.token.as_ref()).await.map_err(failed)
     }
 
     /// Shows codes until somebody has proved one. A rendezvous that asks for patience gets some.

@@ -308,6 +308,7 @@ impl Task<'_> {
         let (report_queue, reports) = mpsc::channel(JOB_QUEUE_LEN);
         let (tell_remains, remains) = oneshot::channel();
         let tally = Arc::new(Tally::new(Arc::clone(&manifest)));
+        tally.begin();
         let disk = Disk {
             manifest: Arc::clone(&manifest),
             sink,

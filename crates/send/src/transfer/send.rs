@@ -30,7 +30,7 @@ pub struct Sent {
     pub what: Summary,
     /// Bytes of files that crossed the network.
     pub moved: u64,
-    /// From the open channel to the receiver's last word.
+    /// From the receiver's consent to its last word.
     pub elapsed: Duration,
 }
 
@@ -153,6 +153,7 @@ impl Sending<'_> {
                 Output::Read(read) => Some(Job::Read(read)),
                 Output::Accepted => {
                     self.is_accepted = true;
+                    self.tally.begin();
                     None
                 }
                 Output::Done => None,
