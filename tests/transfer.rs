@@ -126,7 +126,7 @@ fn a_name_that_other_systems_cannot_have_is_changed_and_the_sender_is_told() {
     alice.write("a\"b.txt", b"quoted");
     let (sent, _) = transfer(&alice, &["a\"b.txt"], &bob, &[]);
     assert_eq!(bob.names(), ["a_b.txt"]);
-    assert_eq!(sent.events_of("warning")[0]["warning"], "renamed");
+    assert_eq!(sent.events_of("warning")[0]["warning"], "sent_as");
 }
 
 #[test]
