@@ -6,6 +6,7 @@
 mod cli;
 mod failures;
 mod harness;
+mod hostile;
 mod layering;
 mod privacy;
 mod transfer;

@@ -212,6 +212,10 @@ impl Task<'_> {
         let mut steps = Vec::new();
         while let Some(output) = self.machine.poll_output() {
             match output {
+                // A sender that asks again and again, and reads no answer, must not hold this side up.
+                Output::Send(pong @ Message::Pong { .. }) => {
+                    let _ = pipe.drafts.try_send(Draft::of(&pong));
+                }
                 Output::Send(message) => {
                     // What a receiver says is little: a path that does not take even that is broken. One that has been
                     // closed is told of by the last that arrived over it, which is still to be read.
