@@ -131,7 +131,11 @@ async fn a_channel_that_closes_before_the_end_is_a_failure() {
             ending.assert_failed(5);
             assert_eq!(ending.error(), "peer_lost");
             let names = ["a.txt", "b.txt"].map(|name| room.output().join(name).exists());
-            assert_eq!(names, [saved > 0, saved > 1], "after {said} messages only verified files have their name");
+            assert_eq!(
+                names,
+                [saved > 0, saved > 1],
+                "after {said} messages only verified files have their name"
+            );
         }
     }
 }
@@ -153,7 +157,8 @@ async fn a_sender_that_leaves_without_having_heard_of_the_success_changes_nothin
 #[tokio::test(flavor = "multi_thread")]
 async fn abort_reasons_of_the_sender_are_told_in_words() {
     let host = Host::start().await;
-    for (reason, status) in [(1, 3), (2, 1), (3, 1), (4, 1), (5, 1), (6, 1), (7, 7), (8, 1), (0, 1), (200, 1)] {
+    for (reason, status) in [(1, 3), (2, 1), (3, 1), (4, 1), (5, 1), (6, 1), (7, 7), (8, 1), (0, 1), (200, 1)]
+    {
         let room = Room::new();
         let (program, mut sender, _) = accepted(&host, &room).await;
         sender.say_bytes(&[20, 0, 0, 0, 5, reason, 0xff, 0xff, 0xff, 0xfe]).await;

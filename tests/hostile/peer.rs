@@ -35,7 +35,7 @@ impl OpenDoor {
     pub(super) async fn open(host: &Host) -> Self {
         let link = ShareLink::new(host.url.as_str(), entropy::bytes().unwrap()).unwrap();
         let connection = Connection::connect(&host.url, PATIENCE).await.unwrap();
-        let doors = Doors::request(connection, Typed::LinkOnly, Some(link.password().clone()));
+        let doors = Doors::request(connection, Typed::LinkOnly, Some(link.password().clone()), None);
         let doors = doors.await.unwrap();
         let (opened, is_open) = oneshot::channel();
         let mut opened = Some(opened);
@@ -91,13 +91,7 @@ impl Peer {
     async fn open(met: Met) -> Self {
         let channel = timeout(PATIENCE, connect::open(met, Vec::new())).await.unwrap().unwrap();
         let connect::Channel { sealer, opener, transport, pairing } = channel;
-        Self {
-            sealer,
-            opener,
-            outgoing: transport.sender,
-            incoming: transport.receiver,
-            _pairing: pairing,
-        }
+        Self { sealer, opener, outgoing: transport.sender, incoming: transport.receiver, _pairing: pairing }
     }
 
     /// Sends each message in a record of its own. What the other side no longer takes is lost.

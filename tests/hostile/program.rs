@@ -24,7 +24,16 @@ static SEND: LazyLock<PathBuf> = LazyLock::new(build);
 fn build() -> PathBuf {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let built = Command::new(cargo)
-        .args(["build", "--quiet", "--bins", "--message-format=json", "-p", "send", "-p", env!("CARGO_PKG_NAME")])
+        .args([
+            "build",
+            "--quiet",
+            "--bins",
+            "--message-format=json",
+            "-p",
+            "send",
+            "-p",
+            env!("CARGO_PKG_NAME"),
+        ])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .stderr(Stdio::inherit())
         .output()

@@ -112,13 +112,15 @@ async fn nothing_is_sent_before_consent_or_beyond_the_credit() {
     receiver.accept().await;
     receiver.say(&[Message::Start { first: 0, offset: 0, until: 1, credit: 65_535 }]).await;
     receiver.say(&[Message::Ping { token: 77 }]).await;
-    let is_counted = |message: &Message<'_>| message.is_counted() || *message == (Message::Pong { token: 77 });
+    let is_counted =
+        |message: &Message<'_>| message.is_counted() || *message == (Message::Pong { token: 77 });
     let mut first = None;
     assert!(receiver.hear_until(is_counted).await);
     while first.is_none() {
         let plaintext = receiver.hear().await.unwrap();
         let messages = wire::message::decode(&plaintext).map(|decoded| decoded.unwrap().0);
-        let mut messages = messages.filter(|message| is_counted(message) || matches!(message, Message::Ping { .. }));
+        let mut messages =
+            messages.filter(|message| is_counted(message) || matches!(message, Message::Ping { .. }));
         first = messages.next().map(|message| message.is_counted());
     }
     assert_eq!(first, Some(false), "a chunk needs more credit than that");

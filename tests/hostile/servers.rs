@@ -119,7 +119,8 @@ async fn visit(misdeed: Misdeed, json: bool) -> [Ending; 2] {
     let format: &[&str] = if json { &["--json"] } else { &[] };
     let send = [&["--no-qr", "--server", &server.url, file.to_str().unwrap()], format].concat();
     let sender = Program::start(&room, send);
-    let receiver = Program::start(&room, [&["receive", "--yes", "--server", &server.url, "48-2093"], format].concat());
+    let receiver =
+        Program::start(&room, [&["receive", "--yes", "--server", &server.url, "48-2093"], format].concat());
     let (sender, receiver) = tokio::join!(sender.end(), receiver.end());
     [sender, receiver]
 }
@@ -129,7 +130,8 @@ async fn whatever_a_server_answers_ends_in_a_sentence_and_nothing_is_obeyed() {
     let esc = "\u{1b}]52;c;ZXZpbA==\u{7}\u{1b}[2J\u{9b}21t\u{202e}";
     let page = format!("HTTP/1.1 200 O{esc}K\r\nContent-Length: 5\r\nX: {esc}\r\n\r\nhello");
     let refusal = |reason: &str| {
-        let text = serde_json::json!({ "type": "refused", "reason": reason, "motd": esc, "retry_after": 1_000_000 });
+        let text =
+            serde_json::json!({ "type": "refused", "reason": reason, "motd": esc, "retry_after": 1_000_000 });
         texts(&[&text.to_string()])
     };
     let huge_frame = [&[0x81, 127][..], &(1_u64 << 40).to_be_bytes()].concat();
@@ -137,7 +139,10 @@ async fn whatever_a_server_answers_ends_in_a_sentence_and_nothing_is_obeyed() {
         ("a web page", answer(&page)),
         ("a redirect", answer(&format!("HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/{esc}\r\n\r\n"))),
         ("no HTTP", answer(esc)),
-        ("a header without end", Misdeed::Answer([b"HTTP/1.1 101 X\r\nX: ".as_slice(), &[b'a'; 1 << 20]].concat())),
+        (
+            "a header without end",
+            Misdeed::Answer([b"HTTP/1.1 101 X\r\nX: ".as_slice(), &[b'a'; 1 << 20]].concat()),
+        ),
         ("no WebSocket after all", answer("HTTP/1.1 101 Switching Protocols\r\n\r\n")),
         ("a refusal with a text", refusal("busy")),
         ("a refusal for a made-up reason", refusal(esc)),

@@ -84,7 +84,8 @@ async fn lure(host: &Host, room: &Room) -> (Program, Stranger, Claim, ShareLink)
     let link = ShareLink::new(host.url.as_str(), entropy::bytes().unwrap()).unwrap();
     let slot = link_slot(link.password()).unwrap();
     let mut connection = Connection::connect(&host.url, PATIENCE).await.unwrap();
-    let create = ClientMessage::Create { v: SIGNALING_VERSION, typed: false, link_slot: Some(slot), token: None };
+    let create =
+        ClientMessage::Create { v: SIGNALING_VERSION, typed: false, link_slot: Some(slot), token: None };
     connection.send(&create).await.unwrap();
     let created = timeout(PATIENCE, connection.recv()).await.unwrap().unwrap();
     assert!(matches!(created, ServerMessage::Created { .. }));
@@ -226,7 +227,8 @@ async fn a_receiver_that_never_proves_anything_is_given_ten_seconds() {
     let room = Room::new();
     let (sender, invitation) = offer(&host, &room).await;
     let mut stranger = Stranger::claim_code(&host, &invitation).await;
-    let (_, hello) = Receiver::new(code(&invitation).password(), &claim(&invitation), entropy::seed().unwrap());
+    let (_, hello) =
+        Receiver::new(code(&invitation).password(), &claim(&invitation), entropy::seed().unwrap());
     stranger.say(&hello).await;
     let started = std::time::Instant::now();
     let sender = next_failure(sender).await;
@@ -359,7 +361,8 @@ fn bad_descriptions(good: &str) -> Vec<(&'static str, String)> {
     let without = |prefix: &str| -> String {
         good.lines().filter(|line| !line.starts_with(prefix)).flat_map(|line| [line, "\r\n"]).collect()
     };
-    let candidates: String = (1..=100).map(|port| format!("a=candidate:1 1 udp 1 127.0.0.1 {port} typ host\r\n")).collect();
+    let candidates: String =
+        (1..=100).map(|port| format!("a=candidate:1 1 udp 1 127.0.0.1 {port} typ host\r\n")).collect();
     vec![
         ("two fingerprints", with(fingerprint)),
         ("two different fingerprints", with("a=fingerprint:sha-1 00:11")),
@@ -441,10 +444,9 @@ async fn a_description_of_somebody_else_leads_nowhere_within_the_time_for_findin
     // The certificate of one connection is promised, that of another is shown.
     let other = PeerConfig { ice_servers: Vec::new(), role: Role::Initiator };
     let other = Negotiation::start(other).await.unwrap();
-    let sdp = negotiation.local_description().replace(
-        fingerprint(negotiation.local_description()),
-        fingerprint(other.local_description()),
-    );
+    let sdp = negotiation
+        .local_description()
+        .replace(fingerprint(negotiation.local_description()), fingerprint(other.local_description()));
     stranger.say(&sealer.seal(&description(DescriptionKind::Offer, sdp))).await;
     // And far more candidates than any machine has.
     for port in 1..=2_000 {

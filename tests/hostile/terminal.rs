@@ -50,7 +50,8 @@ async fn nasty_names_are_saved_as_they_are_and_printed_harmlessly() {
         let ending = program.end().await;
         ending.assert_clean();
         assert_eq!(ending.status, Some(if accepted { 0 } else { 1 }), "{name}: {ending:#?}");
-        let saved: Vec<_> = room.output().read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        let saved: Vec<_> =
+            room.output().read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
         let expected: Vec<std::ffi::OsString> = accepted.then(|| name.into()).into_iter().collect();
         assert_eq!(saved, expected, "{ending:#?}");
     }
