@@ -134,9 +134,12 @@ enum Wake {
 impl Task<'_> {
     async fn run(mut self, mut pipe: Pipe, cancel: &CancellationToken) -> Result<Received, Failure> {
         let outcome = self.work(&mut pipe, cancel).await;
-        // Whether the last words arrive changes nothing about what happened.
-        let _ = timeout(FAREWELL_DEADLINE, self.say_the_rest(&pipe)).await;
-        let _ = timeout(FAREWELL_DEADLINE, pipe.close()).await;
+        // Whether the last words arrive changes nothing about what happened; nobody is there to hear them when the path
+        // is lost.
+        if !matches!(outcome, Err(Error::Lost)) {
+            let _ = timeout(FAREWELL_DEADLINE, self.say_the_rest(&pipe)).await;
+            let _ = timeout(FAREWELL_DEADLINE, pipe.close()).await;
+        }
         match (outcome, self.saving) {
             (Ok(()), Some(saving)) => Ok(Received {
                 what: summary(&saving.manifest),

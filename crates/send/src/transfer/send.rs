@@ -94,6 +94,10 @@ impl Sending<'_> {
         cancel: &CancellationToken,
     ) -> Result<(), Error> {
         let outcome = self.work(&mut pipe, &mut reports, cancel).await;
+        if matches!(outcome, Err(Error::Lost)) {
+            // Nobody is there to hear last words.
+            return outcome;
+        }
         if self.machine.is_done() {
             self.next = Some(Job::Message(Message::Bye));
         }
