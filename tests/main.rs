@@ -3,4 +3,10 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test's helper fails as its test does")]
 
+mod cli;
+mod failures;
+mod harness;
 mod hostile;
+mod layering;
+mod privacy;
+mod transfer;

@@ -119,8 +119,10 @@ async fn visit(misdeed: Misdeed, json: bool) -> [Ending; 2] {
     let format: &[&str] = if json { &["--json"] } else { &[] };
     let send = [&["--no-qr", "--server", &server.url, file.to_str().unwrap()], format].concat();
     let sender = Program::start(&room, send);
-    let receiver =
-        Program::start(&room, [&["receive", "--yes", "--server", &server.url, "48-2093"], format].concat());
+    let receiver = Program::start(
+        &room,
+        [&["receive", "--yes", "--server", &server.url, "987654-2093"], format].concat(),
+    );
     let (sender, receiver) = tokio::join!(sender.end(), receiver.end());
     [sender, receiver]
 }
@@ -187,7 +189,7 @@ async fn a_server_cannot_choose_the_password_or_shorten_it() {
     let absurd = [
         r#"{"type":"created","nameplate":"7","ttl":300}"#,
         r#"{"type":"created","nameplate":"0048","ttl":300}"#,
-        r#"{"type":"created","nameplate":"48-2093","ttl":300}"#,
+        r#"{"type":"created","nameplate":"987654-2093","ttl":300}"#,
         r#"{"type":"created","ttl":4294967295}"#,
         r#"{"type":"created","nameplate":"99999999999","ttl":300}"#,
     ];

@@ -53,6 +53,8 @@ const OWNED: [Owned; 7] = [
             "crates/send/src/report.rs",
             // Remembers a code that was tried, as a keyed hash.
             "crates/send/src/tried.rs",
+            // Warns of a link on the command line.
+            "crates/send/src/main.rs",
             // Parses what the user typed.
             "crates/send/src/commands/receive.rs",
             // Puts the link into the invitation that `ui` shows.

@@ -19,9 +19,9 @@ pub(super) fn meeting(error: ConnectError, direction: Direction, server: &str) -
         ConnectError::Unreachable(source) => Error::ServerUnreachable { server, source: source.into() },
         ConnectError::ServerLost(_) | ConnectError::Unreadable(_) => Error::ServerLost { server },
         ConnectError::Refused { reason, retry_after } => Error::ServerRefused { server, reason, retry_after },
-        ConnectError::NoSuchCode => Error::NoSuchCode,
+        // A sender knows for how long its code was open, and says so itself.
+        ConnectError::NoSuchCode | ConnectError::Expired => Error::NoSuchCode,
         ConnectError::WrongCode => Error::WrongCode,
-        ConnectError::Expired => Error::Expired { ttl: std::time::Duration::from_mins(5) },
         ConnectError::Exhausted { codes } => Error::Exhausted { codes },
         ConnectError::PeerLeft => Error::PeerLeft { direction },
         ConnectError::Aborted(reason) => aborted(reason, direction, Kept::default()),
@@ -76,7 +76,8 @@ pub(super) fn source(error: SourceError) -> Error {
     }
 }
 
-fn sink(error: SinkError, kept: Kept) -> Error {
+/// A directory or a file that cannot be written, and what is left here.
+pub(super) fn sink(error: SinkError, kept: Kept) -> Error {
     let output = |path, kind: io::ErrorKind| Error::Output { path, source: kind.into() };
     match error {
         SinkError::Missing { path } => output(path, io::ErrorKind::NotFound),

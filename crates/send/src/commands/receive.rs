@@ -17,7 +17,7 @@ use crate::connect::{self, ConnectError, Met};
 use crate::discovery::{self, Announcer};
 use crate::report::{Ask, Direction, Event, Finished, Reporter, Secret, Warning};
 use crate::signaling::{CONNECT_DEADLINE, Connection};
-use crate::storage::{self, Overwrite, SinkOptions};
+use crate::storage::{self, OutputDir, Overwrite, SinkOptions};
 use crate::transfer::{self, Failure, Receiving};
 use crate::tried::{self, Tried};
 
@@ -43,6 +43,9 @@ pub async fn run(
 ) -> Result<(), Error> {
     // The mask can only be read by setting it, so before any file is made.
     let umask = storage::process_umask();
+    let output = std::path::absolute(&config.output).unwrap_or_else(|_| config.output.clone());
+    // A directory that cannot be saved to should not cost the sender a code. It is opened again when there is an offer.
+    OutputDir::open(&output).map_err(|error| failure::sink(error, Kept::default()))?;
     let met = unless_cancelled(cancel, Box::pin(meet(&secret, config, (reporter, ask)))).await?;
     reporter.report(Event::Paired);
     let opening = async {
@@ -52,7 +55,7 @@ pub async fn run(
     let channel = unless_cancelled(cancel, opening).await?;
     reporter.report(connected(channel.transport.path));
     let receiving = Receiving {
-        output: std::path::absolute(&config.output).unwrap_or_else(|_| config.output.clone()),
+        output,
         options: SinkOptions {
             overwrite: match config.existing {
                 Existing::KeepBoth => Overwrite::Never,

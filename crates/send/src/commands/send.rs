@@ -158,6 +158,8 @@ struct Meeting {
     place: Place,
     link: ShareLink,
     doors: Option<Doors>,
+    /// How long the code shown last stays open.
+    ttl: Duration,
 }
 
 impl Meeting {
@@ -172,7 +174,7 @@ impl Meeting {
         let password = entropy::bytes().map_err(no_entropy)?;
         let link = ShareLink::new(&place.origin(), password);
         let link = link.map_err(|error| Error::NotALink(error.into()))?;
-        let mut meeting = Self { place, link, doors: None };
+        let mut meeting = Self { place, link, doors: None, ttl: Duration::ZERO };
         meeting.doors = Some(meeting.request_doors(config).await?);
         Ok(meeting)
     }
@@ -181,7 +183,8 @@ impl Meeting {
         let failed = |error| failure::meeting(error, Direction::Send, &self.place.server());
         let connected = Connection::connect(&self.place.url(), CONNECT_DEADLINE).await;
         let connection = connected.map_err(|error| failed(ConnectError::Unreachable(error)))?;
-        Doors::request(connection, config.typed, Some(self.link.password().clone())).await.map_err(failed)
+        let link = Some(self.link.password().clone());
+        Doors::request(connection, config.typed, link, config.token.as_ref()).await.map_err(failed)
     }
 
     /// Shows codes until somebody has proved one. A rendezvous that asks for patience gets some.
@@ -192,7 +195,8 @@ impl Meeting {
                 Some(doors) => doors,
                 None => self.request_doors(config).await?,
             };
-            let mut guide = Guide { config, link: &self.link, place: &mut self.place, reporter };
+            let (link, place, ttl) = (&self.link, &mut self.place, &mut self.ttl);
+            let mut guide = Guide { config, link, place, ttl, reporter };
             let error = match doors.meet(|visit| guide.tell(visit)).await {
                 Ok(met) => return Ok(met),
                 Err(error) => error,
@@ -204,9 +208,12 @@ impl Meeting {
                 waits += 1;
                 reporter.report(Event::Warning(Warning::ServerBusy { retry_after }));
                 tokio::time::sleep(retry_after).await;
-            } else {
-                return Err(failure::meeting(error, Direction::Send, &self.place.server()));
+                continue;
             }
+            if matches!(error, ConnectError::Expired) {
+                return Err(Error::Expired { ttl: self.ttl });
+            }
+            return Err(failure::meeting(error, Direction::Send, &self.place.server()));
         }
     }
 }
@@ -216,6 +223,7 @@ struct Guide<'a> {
     config: &'a Config,
     link: &'a ShareLink,
     place: &'a mut Place,
+    ttl: &'a mut Duration,
     reporter: &'a dyn Reporter,
 }
 
@@ -227,9 +235,7 @@ impl Guide<'_> {
                     Some(typed) => (Some(typed.code), typed.reissued),
                     None => (None, None),
                 };
-                if let Some(failure) = reissued {
-                    self.reporter.report(Event::AttemptFailed(failure));
-                }
+                *self.ttl = ttl;
                 let nameplate = code.as_ref().map(wire::code::Code::nameplate);
                 let server = match self.place {
                     Place::Server(_) => Some(self.place.server()),

@@ -15,7 +15,7 @@ use wire::signaling::{
 };
 
 use super::{ConnectError, Met, Pairing, refused};
-use crate::config::Typed;
+use crate::config::{Token, Typed};
 use crate::entropy;
 use crate::report::AttemptFailure;
 use crate::signaling::Connection;
@@ -98,7 +98,8 @@ enum Stage {
 }
 
 impl Doors {
-    /// Asks for doors: a typed one as `typed` says, and one for `link`. [`Doors::meet`] opens them.
+    /// Asks for doors: a typed one as `typed` says, and one for `link`. A private rendezvous wants a `token`.
+    /// [`Doors::meet`] opens them.
     ///
     /// # Errors
     /// [`ConnectError::ServerLost`].
@@ -106,12 +107,13 @@ impl Doors {
         mut connection: Connection,
         typed: Typed,
         link: Option<Password>,
+        token: Option<&Token>,
     ) -> Result<Self, ConnectError> {
         let create = ClientMessage::Create {
             v: SIGNALING_VERSION,
             typed: typed != Typed::LinkOnly,
             link_slot: link.as_ref().and_then(link_slot),
-            token: None,
+            token: token.map(|token| token.as_str().to_owned()),
         };
         connection.send(&create).await?;
         Ok(Self {
@@ -360,12 +362,12 @@ impl Doors {
         tell: &mut impl FnMut(Visit),
     ) -> Result<(), ConnectError> {
         self.close(door);
+        tell(Visit::Failed(failure));
         if step == NextStep::Reissue {
             self.connection.send(&ClientMessage::OpenDoor).await?;
             return self.opened(Some(failure), tell).await;
         }
         self.is_exhausted |= door == Door::Typed;
-        tell(Visit::Failed(failure));
         self.require_open_door()
     }
 

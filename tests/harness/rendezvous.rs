@@ -1,0 +1,78 @@
+//! A running `rendezvous`.
+
+use std::process::{Child, Command, Stdio};
+
+use super::PATIENCE;
+use super::bins::bins;
+use super::transcript::Transcript;
+
+/// The server's process on a port of its own, killed with this value.
+pub(crate) struct Rendezvous {
+    child: Child,
+    address: String,
+    log: Transcript,
+}
+
+impl Rendezvous {
+    /// A server with the times and limits of a real one, except that the machines of a test, which share an address, may
+    /// claim as often as they like.
+    pub(crate) fn start() -> Self {
+        Self::start_with(&[], "info")
+    }
+
+    /// A server that logs everything it can.
+    pub(crate) fn start_verbose() -> Self {
+        Self::start_with(&[], "trace")
+    }
+
+    /// A server with `settings` as the flag `--set` takes them.
+    pub(crate) fn start_set(settings: &[&str]) -> Self {
+        Self::start_with(settings, "info")
+    }
+
+    fn start_with(settings: &[&str], level: &str) -> Self {
+        let mut command = Command::new(&bins().rendezvous);
+        command.env_clear().env("RUST_LOG", level).args(["--listen", "127.0.0.1:0"]);
+        // A receiver asks the local network too, where a sender of another test may have a nameplate of two digits.
+        let elsewhere: Vec<String> = (10..100).map(|nameplate: u32| nameplate.to_string()).collect();
+        let avoided = format!("avoid_nameplates=[{}]", elsewhere.join(","));
+        for setting in ["limits.claims='off'", &avoided].iter().chain(settings) {
+            command.args(["--set", setting]);
+        }
+        let mut child =
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let out = Transcript::of(child.stdout.take().unwrap());
+        let log = Transcript::of(child.stderr.take().unwrap());
+        let address =
+            out.wait_for(PATIENCE, |text| text.split_once('\n').map(|(address, _)| address.to_owned()));
+        let server = Self { child, address: address.unwrap_or_default(), log };
+        assert!(!server.address.is_empty(), "the server does not start: {}", server.log.text());
+        server
+    }
+
+    /// Where it listens, as `host:port`.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Its address as users write it.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Ends it at once, and tells everything that it has logged.
+    pub(crate) fn kill(mut self) -> String {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        assert!(self.log.wait_for_end(PATIENCE));
+        self.log.text()
+    }
+}
+
+impl Drop for Rendezvous {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
