@@ -11,7 +11,7 @@ use super::room::Room;
 
 /// Names that some program somewhere takes for something else.
 const NASTY: [&str; 13] = [
-    "%0d%0aSet-Cookie: x",
+    "%0d%0aSet-Cookie=x",
     "a'b; rm -rf ~",
     "$(reboot)",
     "`reboot`",
@@ -37,23 +37,20 @@ async fn nasty_names_are_saved_as_they_are_and_printed_harmlessly() {
         let mut sender = door.peer().await;
         let offer = offer(&[Raw::file(name, 1)]);
         sender.say(&offer.messages).await;
-        let accepted = sender.hear_until(|message| matches!(message, Message::Start { .. })).await;
-        if accepted {
-            let digest = Sha256::digest(b"x").into();
-            sender.say(&[Message::Data { file: 0, offset: 0, bytes: b"x".as_slice().into() }]).await;
-            sender.say(&[Message::FileEnd { file: 0, len: 1, digest }]).await;
-            sender.say(&[Message::TransferEnd { digest: offer.digest }]).await;
-            assert!(sender.hear_until(|message| matches!(message, Message::Done { .. })).await, "{name}");
-            sender.say(&[Message::DoneAck]).await;
-            sender.last_word().await;
-        }
+        assert!(sender.hear_until(|message| matches!(message, Message::Start { .. })).await, "{name}");
+        let digest = Sha256::digest(b"x").into();
+        sender.say(&[Message::Data { file: 0, offset: 0, bytes: b"x".as_slice().into() }]).await;
+        sender.say(&[Message::FileEnd { file: 0, len: 1, digest }]).await;
+        sender.say(&[Message::TransferEnd { digest: offer.digest }]).await;
+        assert!(sender.hear_until(|message| matches!(message, Message::Done { .. })).await, "{name}");
+        sender.say(&[Message::DoneAck]).await;
+        sender.last_word().await;
         let ending = program.end().await;
         ending.assert_clean();
-        assert_eq!(ending.status, Some(if accepted { 0 } else { 1 }), "{name}: {ending:#?}");
+        assert_eq!(ending.status, Some(0), "{name}: {ending:#?}");
         let saved: Vec<_> =
             room.output().read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
-        let expected: Vec<std::ffi::OsString> = accepted.then(|| name.into()).into_iter().collect();
-        assert_eq!(saved, expected, "{ending:#?}");
+        assert_eq!(saved, [name], "{ending:#?}");
     }
 }
 
