@@ -8,6 +8,7 @@ use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use super::room::Room;
@@ -27,7 +28,7 @@ pub(super) struct Program {
     lines: mpsc::Receiver<String>,
     stdout: JoinHandle<String>,
     stderr: JoinHandle<String>,
-    peak_memory: u64,
+    peak_memory: JoinHandle<u64>,
 }
 
 /// How a program ended.
@@ -62,7 +63,9 @@ impl Program {
         let (queue, lines) = mpsc::channel();
         let stdout = read(child.stdout.take().unwrap(), Some(queue));
         let stderr = read(child.stderr.take().unwrap(), None);
-        Self { child, started: Instant::now(), lines, stdout, stderr, peak_memory: 0 }
+        let pid = child.id();
+        let peak_memory = thread::spawn(move || watch_memory(pid));
+        Self { child, started: Instant::now(), lines, stdout, stderr, peak_memory }
     }
 
     /// Receives with a link or a code, as a script does: everything agreed beforehand.
@@ -100,6 +103,12 @@ impl Program {
         }
     }
 
+    /// Ctrl-C.
+    pub(super) fn interrupt(&self) {
+        let pid = Pid::from_child(&self.child);
+        kill_process(pid, Signal::INT).unwrap();
+    }
+
     /// Waits for the end.
     pub(super) async fn end(self) -> Ending {
         tokio::task::spawn_blocking(|| self.wait()).await.unwrap()
@@ -110,7 +119,6 @@ impl Program {
             if let Some(status) = self.child.try_wait().unwrap() {
                 break status;
             }
-            self.peak_memory = self.peak_memory.max(resident_peak(self.child.id()));
             if self.started.elapsed() > PATIENCE {
                 let _ = self.child.kill();
             }
@@ -119,7 +127,8 @@ impl Program {
         let took = self.started.elapsed();
         let stdout = std::mem::replace(&mut self.stdout, thread::spawn(String::new)).join().unwrap();
         let stderr = std::mem::replace(&mut self.stderr, thread::spawn(String::new)).join().unwrap();
-        Ending { status: status.code(), stdout, stderr, took, peak_memory: self.peak_memory }
+        let peak_memory = std::mem::replace(&mut self.peak_memory, thread::spawn(|| 0)).join().unwrap();
+        Ending { status: status.code(), stdout, stderr, took, peak_memory }
     }
 }
 
@@ -193,10 +202,21 @@ fn read(stream: impl Read + Send + 'static, lines: Option<mpsc::Sender<String>>)
     })
 }
 
-/// Peak resident memory of a process, in bytes; 0 where the system does not say.
-fn resident_peak(pid: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kibibytes = line.and_then(|line| line.trim().trim_end_matches(" kB").trim().parse::<u64>().ok());
-    kibibytes.unwrap_or(0) * 1024
+/// Watches a process until it ends; the most memory that it was seen to have resident, in bytes.
+fn watch_memory(pid: u32) -> u64 {
+    let mut peak = 0;
+    // A process that has ended and was not waited for yet has no memory.
+    while let Some(seen) = resident_peak(pid) {
+        peak = seen;
+        thread::sleep(TICK);
+    }
+    peak
+}
+
+/// Peak resident memory of a process, in bytes.
+fn resident_peak(pid: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kibibytes: u64 = line.trim().trim_end_matches(" kB").trim().parse().ok()?;
+    Some(kibibytes * 1024)
 }
