@@ -78,6 +78,18 @@ pub(super) enum LastWord {
     Nothing,
 }
 
+impl LastWord {
+    fn of(message: &Message<'_>) -> Option<Self> {
+        if let Message::Decline { reason } = message {
+            Some(Self::Declined(*reason))
+        } else if let Message::Abort { reason, .. } = message {
+            Some(Self::Aborted(*reason))
+        } else {
+            matches!(message, Message::Bye).then_some(Self::Bye)
+        }
+    }
+}
+
 impl Peer {
     /// Claims the door of a link as a receiver.
     pub(super) async fn claim(link: &str) -> Self {
@@ -104,7 +116,9 @@ impl Peer {
     /// Sends the messages in one record.
     pub(super) async fn say_together(&mut self, messages: &[Message<'_>]) {
         let mut plaintext = Vec::new();
-        messages.iter().for_each(|message| message.encode_into(&mut plaintext));
+        for message in messages {
+            message.encode_into(&mut plaintext);
+        }
         self.say_bytes(&plaintext).await;
     }
 
@@ -178,18 +192,13 @@ impl Peer {
 
     /// Listens until the program is gone, and gives its last word.
     pub(super) async fn last_word(&mut self) -> LastWord {
-        let mut word = LastWord::Nothing;
+        let mut last = LastWord::Nothing;
         while let Some(plaintext) = self.hear().await {
-            for decoded in wire::message::decode(&plaintext) {
-                match decoded.unwrap().0 {
-                    Message::Decline { reason } => word = LastWord::Declined(reason),
-                    Message::Abort { reason, .. } => word = LastWord::Aborted(reason),
-                    Message::Bye => word = LastWord::Bye,
-                    _ => {}
-                }
-            }
+            let words =
+                wire::message::decode(&plaintext).filter_map(|decoded| LastWord::of(&decoded.unwrap().0));
+            last = words.last().unwrap_or(last);
         }
-        word
+        last
     }
 
     /// Closes the channel cleanly, without a word.

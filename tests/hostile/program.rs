@@ -2,51 +2,22 @@
 
 use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::{LazyLock, mpsc};
+use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use super::room::Room;
+use crate::harness::bins;
 
 /// Nothing in this file takes this long unless it hangs.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How often a running process is looked at.
 const TICK: Duration = Duration::from_millis(5);
-
-/// `send`, built once from the sources this test was built from.
-static SEND: LazyLock<PathBuf> = LazyLock::new(build);
-
-fn build() -> PathBuf {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let built = Command::new(cargo)
-        .args([
-            "build",
-            "--quiet",
-            "--bins",
-            "--message-format=json",
-            "-p",
-            "send",
-            "-p",
-            env!("CARGO_PKG_NAME"),
-        ])
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .stderr(Stdio::inherit())
-        .output()
-        .unwrap();
-    assert!(built.status.success(), "the program builds");
-    let messages = String::from_utf8(built.stdout).unwrap();
-    let executable = messages.lines().find_map(|line| {
-        let message: Value = serde_json::from_str(line).ok()?;
-        let is_it = message["target"]["name"] == "send";
-        message["executable"].as_str().filter(|_| is_it).map(PathBuf::from)
-    });
-    executable.expect("cargo names what it built")
-}
 
 /// A running `send`. It is killed when dropped.
 #[derive(Debug)]
@@ -75,7 +46,7 @@ impl Program {
     /// Starts `send` with these arguments in the room's output directory.
     pub(super) fn start<S: AsRef<OsStr>>(room: &Room, args: impl IntoIterator<Item = S>) -> Self {
         let home = room.home();
-        let mut child = Command::new(&*SEND)
+        let mut child = Command::new(&bins().send)
             .args(args)
             .current_dir(room.output())
             .env_clear()
@@ -191,7 +162,7 @@ impl Ending {
     #[track_caller]
     pub(super) fn error(&self) -> String {
         let events = self.stdout.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let error = events.filter(|event| event["event"] == "error").last();
+        let error = events.rev().find(|event| event["event"] == "error");
         let error = error.unwrap_or_else(|| panic!("no error event: {self:#?}"));
         error["error"].as_str().unwrap().to_owned()
     }

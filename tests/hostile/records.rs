@@ -49,8 +49,8 @@ impl Attack {
     async fn send(self, peer: &mut Peer, mut first: BytesMut, second: BytesMut) {
         let records = match self {
             Self::Flip(at) => {
-                let at = first.len().checked_add_signed(at).filter(|at| *at < first.len());
-                let at = at.unwrap_or_else(|| self.from_the_front());
+                let from_front = at.unsigned_abs();
+                let at = if at < 0 { first.len() - from_front } else { from_front };
                 first[at] ^= 0x10;
                 vec![first, second]
             }
@@ -70,13 +70,6 @@ impl Attack {
         };
         for record in records {
             peer.send(record).await;
-        }
-    }
-
-    fn from_the_front(self) -> usize {
-        match self {
-            Self::Flip(at) => usize::try_from(at).unwrap_or_default(),
-            _ => 0,
         }
     }
 }
@@ -102,10 +95,10 @@ async fn a_receiver_notices_every_change_and_keeps_nothing_of_it() {
         let program = Program::receive(&room, &door.link, &["--json"]);
         let mut sender = door.peer().await;
         sender.offer(&offer(&[Raw::file("a.txt", 10)])).await;
-        let data = Message::Data { file: 0, offset: 0, bytes: b"01234".as_slice().into() };
-        let first = sender.seal(&plain(&data));
-        let data = Message::Data { file: 0, offset: 5, bytes: b"56789".as_slice().into() };
-        let second = sender.seal(&plain(&data));
+        let data =
+            |offset, bytes: &'static [u8]| plain(&Message::Data { file: 0, offset, bytes: bytes.into() });
+        let first = sender.seal(&data(0, b"01234"));
+        let second = sender.seal(&data(5, b"56789"));
         attack.send(&mut sender, first, second).await;
         let ending = program.end().await;
         assert_tampered(&ending, attack);

@@ -12,7 +12,7 @@ use wire::handshake::{Receiver, Sender};
 use wire::keys::link_slot;
 use wire::link::ShareLink;
 use wire::signal::{DescriptionKind, Signal, SignalOpener, SignalSealer, first_meeting};
-use wire::signaling::{Body, Claim, ClientMessage, Door, SIGNALING_VERSION, ServerMessage};
+use wire::signaling::{Body, Claim, ClientMessage, Door, Outcome, SIGNALING_VERSION, ServerMessage};
 
 use super::host::Host;
 use super::peer::PATIENCE;
@@ -49,6 +49,13 @@ impl Stranger {
                 return Self { connection, door, attempt };
             }
         }
+    }
+
+    /// Tells the rendezvous, as a sender does, that the visitor is welcome.
+    async fn confirm(&mut self) {
+        let Self { door, attempt, .. } = *self;
+        let result = ClientMessage::Result { door, attempt, outcome: Outcome::Confirmed };
+        self.connection.send(&result).await.unwrap();
     }
 
     async fn say(&mut self, bytes: &[u8]) {
@@ -111,13 +118,13 @@ async fn next_code(program: Program) -> (Program, Invitation) {
 async fn assert_code_works(host: &Host, sender: Program, invitation: &Invitation) -> String {
     let room = Room::new();
     let args = ["--json", "--server", host.url.as_str()];
-    let ending = Program::receive(&room, &invitation.code, &args).end().await;
-    assert_eq!(ending.status, Some(0), "{ending:#?}");
+    let received = Program::receive(&room, &invitation.code, &args).end().await;
+    assert_eq!(received.status, Some(0), "{received:#?}");
     assert_eq!(std::fs::read(room.output().join("a.txt")).unwrap(), b"content");
-    let ending = sender.end().await;
-    assert_eq!(ending.status, Some(0), "{ending:#?}");
-    ending.assert_clean();
-    ending.stdout
+    let sent = sender.end().await;
+    assert_eq!(sent.status, Some(0), "{sent:#?}");
+    sent.assert_clean();
+    sent.stdout
 }
 
 fn count(stdout: &str, words: &str) -> usize {
@@ -137,12 +144,12 @@ async fn a_wrong_code_is_one_failure_that_both_are_told_and_burns_the_code() {
     let (sender, second) = next_code(sender).await;
     assert_ne!(first.code, second.code);
     for burnt in [&first.code, &wrong(&first)] {
-        let ending = Program::receive(&Room::new(), burnt, &args).end().await;
-        ending.assert_failed(4);
-        assert_eq!(ending.error(), "no_such_code", "as any other code that does not exist");
+        let late = Program::receive(&Room::new(), burnt, &args).end().await;
+        late.assert_failed(4);
+        assert_eq!(late.error(), "no_such_code", "as any other code that does not exist");
     }
     let stdout = assert_code_works(&host, sender, &second).await;
-    assert_eq!(count(&stdout, "wrong_code"), 1, "{stdout}");
+    assert_eq!(count(&stdout, "attempt_failed"), 1, "{stdout}");
     assert_eq!(count(&stdout, r#""event":"code""#), 2, "{stdout}");
 }
 
@@ -179,9 +186,9 @@ async fn hellos_that_make_no_sense_are_not_answered_and_end_with_the_last_code()
         let at = claim(&invitation);
         let (_, good) = Receiver::new(code(&invitation).password(), &at, entropy::seed().unwrap());
         let pake = good.len() - 33;
-        let altered = |at: usize, byte: u8| {
+        let altered = |position: usize, byte: u8| {
             let mut body = good.clone();
-            body[at] = byte;
+            body[position] = byte;
             body
         };
         let body = match index {
@@ -199,8 +206,8 @@ async fn hellos_that_make_no_sense_are_not_answered_and_end_with_the_last_code()
         };
         let mut stranger = Stranger::claim_code(&host, &invitation).await;
         stranger.say(&body).await;
+        stranger.connection.close().await;
         bad += 1;
-        // Not before it was heard: the sender says when it has given a visitor up.
         if bad % 3 == 0 && bad < 9 {
             (sender, invitation) = next_code(sender).await;
         } else {
@@ -307,14 +314,14 @@ async fn a_recorded_hello_and_proof_are_worth_one_wrong_guess() {
     // The proof is kept back, and played later with the same hello: the sender has other entropy by then.
     drop(stranger);
     let sender = next_failure(sender).await;
-    let mut stranger = Stranger::claim_code(&host, &first).await;
-    stranger.say(&hello).await;
-    assert_eq!(stranger.hear().await.unwrap()[0], 2);
-    stranger.say(&proof).await;
-    assert_eq!(stranger.hear().await, None, "nothing keyed comes back");
+    let mut parrot = Stranger::claim_code(&host, &first).await;
+    parrot.say(&hello).await;
+    assert_eq!(parrot.hear().await.unwrap()[0], 2);
+    parrot.say(&proof).await;
+    assert_eq!(parrot.hear().await, None, "nothing keyed comes back");
     let (sender, second) = next_code(sender).await;
     let stdout = assert_code_works(&host, sender, &second).await;
-    assert_eq!(count(&stdout, "wrong_code"), 2, "one failure, and the reason of the new code: {stdout}");
+    assert_eq!(count(&stdout, r#""reason":"wrong_code""#), 1, "{stdout}");
 }
 
 /// A stranger that knows the password, past the handshake with a real receiver.
@@ -325,6 +332,7 @@ async fn known_sender(host: &Host, room: &Room) -> (Program, Stranger, SignalSea
     stranger.say(&answer).await;
     let (session, proof) = waiting.receive_confirm(&stranger.hear().await.unwrap()).unwrap();
     stranger.say(&proof).await;
+    stranger.confirm().await;
     let (sealer, opener) = first_meeting(&session);
     (program, stranger, sealer, opener)
 }
@@ -361,8 +369,7 @@ fn bad_descriptions(good: &str) -> Vec<(&'static str, String)> {
     let without = |prefix: &str| -> String {
         good.lines().filter(|line| !line.starts_with(prefix)).flat_map(|line| [line, "\r\n"]).collect()
     };
-    let candidates: String =
-        (1..=100).map(|port| format!("a=candidate:1 1 udp 1 127.0.0.1 {port} typ host\r\n")).collect();
+    let candidates = "a=candidate:1 1 udp 1 127.0.0.1 9 typ host\r\n".repeat(100);
     vec![
         ("two fingerprints", with(fingerprint)),
         ("two different fingerprints", with("a=fingerprint:sha-1 00:11")),
@@ -448,8 +455,8 @@ async fn a_description_of_somebody_else_leads_nowhere_within_the_time_for_findin
         .local_description()
         .replace(fingerprint(negotiation.local_description()), fingerprint(other.local_description()));
     stranger.say(&sealer.seal(&description(DescriptionKind::Offer, sdp))).await;
-    // And far more candidates than any machine has.
-    for port in 1..=2_000 {
+    // And more candidates than any machine has.
+    for port in 1..=100 {
         let candidate = format!("candidate:1 1 udp 2130706431 127.0.0.1 {port} typ host");
         let (generation, restart) = (1, 0);
         let mid = "0".to_owned();

@@ -20,8 +20,9 @@ use crate::entropy;
 use crate::report::AttemptFailure;
 use crate::signaling::Connection;
 
-/// How long a visitor may take to prove that it knows the password.
-const PROOF_DEADLINE: Duration = Duration::from_secs(10);
+/// How long a visitor may take to prove that it knows the password. The rendezvous ends an attempt after 10 s and frees the
+/// door; this is for one that does not.
+const PROOF_DEADLINE: Duration = Duration::from_secs(12);
 
 /// Least time between two attempts at the link door: it has no other limit.
 const LINK_ATTEMPT_INTERVAL: Duration = Duration::from_secs(2);
@@ -91,6 +92,9 @@ struct Place {
 enum Stage {
     Hello(Box<Sender>),
     Proof(Box<AwaitingConfirm>),
+    /// It said hello in a way that makes no sense, and will not be answered. It counts when it has left: until then the
+    /// rendezvous opens no other door.
+    Spoilt,
 }
 
 impl Doors {
@@ -256,14 +260,20 @@ impl Doors {
         let bytes = body.to_bytes().unwrap_or_default();
         match stage {
             Stage::Hello(sender) => {
-                let Ok((waiting, answer)) = sender.receive_hello(&bytes) else {
-                    self.handle_soft(place.door, tell).await?;
-                    return Ok(None);
-                };
-                self.relay(&place, &answer).await?;
                 let door = place.door;
-                let proof = Stage::Proof(Box::new(waiting));
-                *self.visitor(door) = Some(Visitor { place, stage: proof, deadline });
+                let next = match sender.receive_hello(&bytes) {
+                    Ok((waiting, answer)) => {
+                        self.relay(&place, &answer).await?;
+                        Stage::Proof(Box::new(waiting))
+                    }
+                    Err(_) => Stage::Spoilt,
+                };
+                *self.visitor(door) = Some(Visitor { place, stage: next, deadline });
+                Ok(None)
+            }
+            Stage::Spoilt => {
+                let door = place.door;
+                *self.visitor(door) = Some(Visitor { place, stage: Stage::Spoilt, deadline });
                 Ok(None)
             }
             Stage::Proof(waiting) => self.judge(*waiting, &bytes, place, tell).await,
