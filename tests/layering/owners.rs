@@ -29,7 +29,7 @@ const OWNED: [Owned; 7] = [
     },
     Owned {
         what: "the AEAD: one place counts nonces",
-        names: &["chacha20poly1305", "ChaCha20Poly1305"],
+        names: &["chacha20poly1305", "ChaCha20Poly1305", "CHACHA20_POLY1305"],
         owners: &["crates/wire/src/cipher.rs"],
     },
     Owned {

@@ -50,7 +50,7 @@ pub async fn run(
         }
     };
     reporter.report(Event::Paired);
-    let outcome = deliver(met, &source, &meeting, (config, reporter), cancel).await;
+    let outcome = Box::pin(deliver(met, &source, &meeting, (config, reporter), cancel)).await;
     meeting.place.close().await;
     outcome
 }
