@@ -3,8 +3,10 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test's helper fails as its test does")]
 
+mod browser;
 mod cli;
 mod failures;
 mod harness;
 mod privacy;
 mod transfer;
+mod wasm;

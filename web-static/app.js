@@ -136,12 +136,12 @@ function handleFound(found) {
   }
 }
 
-/** @param {{files: {path: string, size: number}[], size: number, isStream: boolean, isText: boolean, leftOut: number}} offer */
-function handleOffer({ files, size, isStream, isText, leftOut }) {
+/** @param {{files: {path: string, size: number}[], size: number, isStream: boolean, leftOut: number}} offer */
+function handleOffer({ files, size, isStream, leftOut }) {
   clearTimeout(slowTimer);
   offered = { size, isStream };
   const total = isStream ? 'size unknown' : bytes(size);
-  const what = isText ? 'a text' : files.length === 1 ? 'this file' : plural(files.length, 'file');
+  const what = files.length === 1 ? 'this file' : plural(files.length, 'file');
   element('confirm-title').textContent = files.length === 0 ? 'Nothing to receive here' : `Receive ${what}? ${total}`;
   element('offer').replaceChildren(...files.map((file) => row(file.path, isStream ? '' : bytes(file.size))));
   const note = element('offer-note');
@@ -217,25 +217,16 @@ function handleProgress(done) {
   announce(`${percent} received. ${progress.left}`);
 }
 
-/** @param {{files: {path: string, size: number, sha256: string, content: Blob}[], isText: boolean}} received */
-async function handleDone({ files, isText }) {
+/** @param {{path: string, size: number, sha256: string, content: Blob}[]} files */
+function handleDone(files) {
   leave();
   const isOne = files.length === 1;
-  element('done-title').textContent = 'Received and verified';
-  element('done-text').textContent = isText
-    ? 'It is exactly what was sent.'
-    : isOne
-      ? 'The file is exactly what was sent. Save it to keep it.'
-      : `All ${plural(files.length, 'file')} are exactly what was sent. Save those that you want to keep.`;
-  element('saved').replaceChildren(...(isText ? [] : files.map((file) => savable(file, isOne))));
-  const text = isText ? await files[0]?.content.text() : undefined;
-  element('text').hidden = text === undefined;
-  element('text').textContent = text ?? '';
-  // Only pages that came over https may copy.
-  element('copy').hidden = text === undefined || !navigator.clipboard;
-  element('again-note').hidden = isText;
+  element('done-text').textContent = isOne
+    ? 'The file is exactly what was sent. Save it to keep it.'
+    : `All ${plural(files.length, 'file')} are exactly what was sent. Save those that you want to keep.`;
+  element('saved').replaceChildren(...files.map((file) => savable(file, isOne)));
   show('done');
-  announce(`${element('done-title').textContent}. ${element('done-text').textContent}`);
+  announce(`Received and verified. ${element('done-text').textContent}`);
 }
 
 /**
@@ -276,7 +267,6 @@ function startOver() {
   worker?.postMessage({ type: 'clear' });
   isFromLink = false;
   element('saved').replaceChildren();
-  element('text').textContent = '';
   /** @type {HTMLInputElement} */ (element('code')).value = '';
   show('enter');
   element('code').focus();
@@ -313,7 +303,7 @@ function handle({ data }) {
     case 'verifying':
       return show('verifying');
     case 'done':
-      return handleDone(data);
+      return handleDone(data.files);
     case 'failed':
       return fail(data.why, data.retryAfter);
   }
@@ -347,11 +337,6 @@ element('decline').addEventListener('click', () => worker?.postMessage({ type: '
 for (const id of ['cancel', 'connecting-cancel']) {
   element(id).addEventListener('click', () => worker?.postMessage({ type: 'cancel' }));
 }
-element('copy').addEventListener('click', async () => {
-  await navigator.clipboard.writeText(element('text').textContent ?? '');
-  announce('Copied.');
-  element('copy').textContent = 'Copied';
-});
 element('again').addEventListener('click', startOver);
 element('retry').addEventListener('click', () => (worker ? startOver() : location.reload()));
 window.addEventListener('pagehide', () => worker?.postMessage({ type: 'cancel' }));

@@ -40,8 +40,7 @@ class Reception {
   #lastHeard = 0;
   #hasSent = false;
 
-  /** @type {{size: number, isStream: boolean, isText: boolean} | undefined} */
-  #offer;
+  #hasOffer = false;
   /** @type {import('./spool.js').Spool | undefined} */
   #spool;
   /** The file that is being written. */
@@ -214,10 +213,10 @@ class Reception {
     });
   }
 
-  /** @param {{files: number, size: number, isStream: boolean, isText: boolean, leftOut: number}} offer */
-  async #ask({ files, size, isStream, isText, leftOut }) {
+  /** @param {{files: number, size: number, isStream: boolean, leftOut: number}} offer */
+  async #ask({ files, size, isStream, leftOut }) {
     clearTimeout(this.#timer);
-    this.#offer = { size, isStream, isText };
+    this.#hasOffer = true;
     if (files > MAX_FILES) return this.#stop(() => this.#session.declineForSpace(), 'too-many');
     this.#spool = await openSpool(size, isStream, this.#isTouch);
     if (!this.#spool) return this.#stop(() => this.#session.declineForSpace(), 'no-storage');
@@ -226,7 +225,7 @@ class Reception {
       const file = this.#session.file(entry);
       if (file) found.push(JSON.parse(file));
     }
-    tell({ type: 'offer', files: found, size, isStream, isText, leftOut });
+    tell({ type: 'offer', files: found, size, isStream, leftOut });
   }
 
   #accept() {
@@ -266,7 +265,7 @@ class Reception {
   }
 
   #finish() {
-    tell({ type: 'done', files: this.#received, isText: this.#offer.isText });
+    tell({ type: 'done', files: this.#received });
     this.#session.leave();
     this.#flush();
     this.#end();
@@ -305,12 +304,12 @@ class Reception {
 
   #handleServerGone() {
     // Once there is a channel, the server is not needed any more.
-    if (!this.#offer && !this.#channel) this.#fail('server-gone');
+    if (!this.#hasOffer && !this.#channel) this.#fail('server-gone');
   }
 
   #handleLost() {
     if (this.#session.isComplete) this.#finish();
-    else this.#fail(this.#offer ? 'lost' : 'no-path');
+    else this.#fail(this.#hasOffer ? 'lost' : 'no-path');
   }
 
   /** @param {any} error */

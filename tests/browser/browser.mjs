@@ -6,6 +6,9 @@ import { chromium } from 'playwright-core';
 /** How long anything may take: milliseconds. */
 const PATIENCE = 30_000;
 
+/** Not every build of a browser knows every feature that the header may switch off; it says so. */
+const FOREIGN = 'Error with Permissions-Policy header: Unrecognized feature';
+
 /**
  * @param {string} executablePath
  * @param {import('playwright-core').BrowserContextOptions} [options]
@@ -30,7 +33,8 @@ function watch(page) {
   const seen = { complaints: [], requests: [], sockets: [] };
   page.on('console', (message) => {
     // Violations of the policy are errors on the console, those of the worker too.
-    if (['error', 'warning'].includes(message.type())) seen.complaints.push(message.text());
+    const isComplaint = ['error', 'warning'].includes(message.type()) && !message.text().startsWith(FOREIGN);
+    if (isComplaint) seen.complaints.push(message.text());
   });
   page.on('pageerror', (error) => seen.complaints.push(String(error)));
   page.context().on('request', (request) => seen.requests.push(request.url()));

@@ -27,7 +27,7 @@ pub mod message;
 pub mod transfer;
 
 #[cfg(target_arch = "wasm32")]
-mod wasm;
+pub mod wasm;
 
 /// The version of the protocol between peers (PROTOCOL.md §9).
 pub const PROTOCOL_VERSION: u16 = 1;

@@ -4,8 +4,6 @@
 //! Everything secret stays on this side. A record is copied once, into [`Session::staging`], and opened and hashed there;
 //! the page writes the bytes of a file to its storage from the same place.
 
-#![allow(unreachable_pub, reason = "the page reaches it, which the compiler cannot know")]
-
 mod output;
 mod session;
 mod ticket;

@@ -22,7 +22,7 @@ pub(super) enum Output {
     /// Send what `Session::record` gives over the channel.
     Transmit,
     /// Ask the user. Sizes in bytes.
-    Ask { files: u32, size: u64, is_stream: bool, is_text: bool, left_out: u32 },
+    Ask { files: u32, size: u64, is_stream: bool, left_out: u32 },
     /// Write these bytes of the staging buffer.
     Write { file: u32, offset: u64, start: usize, len: usize },
     /// The file is complete, and is what the sender read.

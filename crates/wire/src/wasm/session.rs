@@ -12,7 +12,7 @@ use super::ticket::Ticket;
 use crate::generation::{AwaitingSender, Generation};
 use crate::handshake::{self, Confirmed, Seed};
 use crate::keys::Binding;
-use crate::manifest::{EntryKind, Manifest, Purpose};
+use crate::manifest::{EntryKind, Manifest};
 use crate::message::{AbortReason, DeclineReason, Message, Sha256Digest};
 use crate::record::{HEADER_LEN, MAX_RECORD_LEN, Opener, Sealer, TAG_LEN};
 use crate::signal::{
@@ -429,7 +429,6 @@ impl Session {
             files: manifest.file_count(),
             size: manifest.total_size(),
             is_stream: manifest.is_stream(),
-            is_text: manifest.purpose() == Purpose::Text,
             left_out: u32::try_from(links).unwrap_or(u32::MAX),
         });
         self.manifest = Some(manifest);
