@@ -31,6 +31,8 @@ let isFromLink = false;
 let slowTimer = 0;
 let updated = 0;
 let announced = 0;
+/** Files that are here and nowhere else. */
+let unsaved = 0;
 let offered = { size: 0, isStream: false };
 
 /**
@@ -140,15 +142,17 @@ function handleFound(found) {
 function handleOffer({ files, size, isStream, leftOut }) {
   clearTimeout(slowTimer);
   offered = { size, isStream };
-  const total = isStream ? 'size unknown' : bytes(size);
-  const what = files.length === 1 ? 'this file' : plural(files.length, 'file');
-  element('confirm-title').textContent = files.length === 0 ? 'Nothing to receive here' : `Receive ${what}? ${total}`;
+  const total = isStream ? 'How large it is will be known at its end.' : `${bytes(size)} in all`;
+  const title = files.length === 1 ? 'Receive this file?' : `Receive ${plural(files.length, 'file')}?`;
+  element('confirm-title').textContent = title;
+  element('confirm-total').textContent = total;
+  element('confirm-total').hidden = files.length === 1 && !isStream;
   element('offer').replaceChildren(...files.map((file) => row(file.path, isStream ? '' : bytes(file.size))));
   const note = element('offer-note');
   note.hidden = leftOut === 0;
   note.textContent = `${plural(leftOut, 'symbolic link')} will be left out: a browser cannot save them.`;
   show('confirm');
-  announce(`${element('confirm-title').textContent}`);
+  announce(`${title} ${total}`);
 }
 
 /**
@@ -166,7 +170,10 @@ function row(path, detail, ...more) {
   const size = document.createElement('span');
   size.className = 'size';
   size.textContent = detail;
-  item.append(name, size, ...more);
+  const what = document.createElement('div');
+  what.className = 'what';
+  what.append(name, size);
+  item.append(what, ...more);
   return item;
 }
 
@@ -220,6 +227,7 @@ function handleProgress(done) {
 /** @param {{path: string, size: number, sha256: string, content: Blob}[]} files */
 function handleDone(files) {
   leave();
+  unsaved = files.length;
   const isOne = files.length === 1;
   element('done-text').textContent = isOne
     ? 'The file is exactly what was sent. Save it to keep it.'
@@ -240,6 +248,7 @@ function savable({ path, size, sha256, content }, isOne) {
   button.setAttribute('aria-label', `Save ${path}`);
   if (isOne) button.className = 'primary';
   button.addEventListener('click', () => {
+    if (button.textContent === 'Save') unsaved -= 1;
     save(content, path);
     button.textContent = 'Save again';
     button.classList.remove('primary');
@@ -266,6 +275,7 @@ function letSleep() {
 function startOver() {
   worker?.postMessage({ type: 'clear' });
   isFromLink = false;
+  unsaved = 0;
   element('saved').replaceChildren();
   /** @type {HTMLInputElement} */ (element('code')).value = '';
   show('enter');
@@ -341,7 +351,7 @@ element('again').addEventListener('click', startOver);
 element('retry').addEventListener('click', () => (worker ? startOver() : location.reload()));
 window.addEventListener('pagehide', () => worker?.postMessage({ type: 'cancel' }));
 window.addEventListener('beforeunload', (event) => {
-  if (state === 'receiving' || state === 'verifying') event.preventDefault();
+  if (state === 'receiving' || state === 'verifying' || unsaved > 0) event.preventDefault();
 });
 document.addEventListener('visibilitychange', () => {
   if (document.visibilityState === 'visible' && state === 'receiving') keepAwake();

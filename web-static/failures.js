@@ -25,7 +25,7 @@ const FAILURES = {
   'no-storage': ['Too large for this page', 'Over plain http or in a private window this browser can keep only small files. Open the page over https, or receive with the command line.'],
   'too-many': ['Too many files for a browser', 'More than 1,000 cannot be saved one by one. Ask the sender for an archive, or receive with the command line.'],
   declined: ['Declined', 'Nothing was received, and the sender was told.'],
-  cancelled: ['Cancelled', 'Nothing was kept, and the sender was told.'],
+  cancelled: ['Cancelled', 'Nothing was kept. To receive after all, ask the sender for the code that they see now.'],
   unsupported: ['This browser cannot receive', 'It lacks WebRTC or WebAssembly, or Lockdown Mode has switched them off. Use a current browser, not one inside another app.'],
 };
 

@@ -11,6 +11,8 @@ import { heading, open } from './browser.mjs';
 
 const { browser: executable, address, send, out } = JSON.parse(process.argv[2]);
 const SCREENS = { phone: { width: 390, height: 844 }, small: { width: 320, height: 568 }, desktop: { width: 1280, height: 800 } };
+const senders = [];
+process.on('exit', () => senders.forEach((sender) => sender.kill('SIGKILL')));
 const directory = await mkdtemp(join(tmpdir(), 'screens-'));
 await mkdir(out, { recursive: true });
 const file = async (name, size) => {
@@ -28,7 +30,7 @@ const several = [
 /** Starts a sender and gives its code and link. */
 async function offer(...paths) {
   const child = spawn(send, [...paths, '--server', address, '--json'], { stdio: ['ignore', 'pipe', 'inherit'] });
-  process.on('exit', () => child.kill('SIGKILL'));
+  senders.push(child);
   for await (const line of createInterface({ input: child.stdout })) {
     const event = JSON.parse(line);
     if (event.event === 'code') return { child, code: event.code, link: event.link };
@@ -85,7 +87,7 @@ for (const [screen, viewport] of Object.entries(SCREENS)) {
     await tap('Cancel');
     await heading(page, 'Cancelled');
 
-    for (const { child } of [mute, many, one]) child.kill('SIGKILL');
+    for (const sender of senders.splice(0)) sender.kill('SIGKILL');
     await browser.close();
   }
 }
