@@ -4,7 +4,7 @@ use std::fs;
 
 use rustix::process::Signal;
 
-use crate::harness::{Ended, Machine, NOTICED, Rendezvous, local_network, text};
+use crate::harness::{Ended, Machine, NOTICED, Peer, Rendezvous, local_network, text};
 
 /// Runs `send` to its end, which nobody has to come for.
 #[track_caller]
@@ -96,7 +96,7 @@ fn a_flag_wins_over_the_environment_and_that_over_the_configuration_file() {
         if flag {
             command.args(["--server", &format!("http://{address}/flag")]);
         }
-        let ended = crate::harness::Peer::start(command).end_within(NOTICED);
+        let ended = Peer::start(command).end_within(NOTICED);
         text(&ended.failed("server_unreachable", 5)["message"])
     };
     assert!(reached(false, false).contains("/file"));
@@ -109,7 +109,7 @@ fn a_variable_that_is_not_understood_is_named() {
     let machine = Machine::without_server();
     let mut command = machine.command(&["receive", "48-2093"]);
     command.env("SEND_YES", "perhaps");
-    is_not_understood(&crate::harness::Peer::start(command).end(), "SEND_YES");
+    is_not_understood(&Peer::start(command).end(), "SEND_YES");
 }
 
 #[test]
@@ -152,12 +152,31 @@ fn programs_get_every_event_as_json_and_nothing_else() {
     };
     let sender = ["sending", "code", "knock", "paired", "path", "awaiting_consent", "finished"];
     assert_eq!(names(&sent), sender);
-    assert_eq!(names(&received), ["warning", "paired", "path", "offer", "saved", "finished"]);
+    assert_eq!(names(&received), ["paired", "path", "offer", "saved", "finished"]);
     assert_eq!((sent.err.as_str(), received.err.as_str()), ("", ""));
     let offer = &received.events_of("offer")[0];
     assert_eq!((&offer["files"], &offer["size"]), (&1.into(), &7.into()), "{offer}");
     assert_eq!(offer["top_level"][0]["name"], "a.txt");
     assert_eq!(offer["destination"], bob.dir().to_str().unwrap());
+}
+
+#[test]
+fn each_v_tells_more_on_standard_error() {
+    let server = Rendezvous::start();
+    let (alice, bob) = (Machine::with_server(&server), Machine::with_server(&server));
+    alice.write("a.txt", b"content");
+    let mut said = Vec::new();
+    for verbosity in ["--json", "-v", "-vv", "-vvv"] {
+        let mut sending = alice.start(&["a.txt"]);
+        let mut command = bob.command(&["receive", &sending.code(), "--yes", verbosity]);
+        if verbosity != "--json" {
+            command.arg("--json");
+        }
+        let received = Peer::start(command).end();
+        sending.end().succeeded();
+        said.push(received.succeeded().err.lines().count());
+    }
+    assert!(said[0] == 0 && said.is_sorted_by(|less, more| less < more), "{said:?}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use serde_json::Value;
@@ -258,7 +258,9 @@ fn a_receiver_that_leaves_in_the_middle_is_noticed_and_keeps_no_half_file() {
     ] {
         let (sending, receiving) = under_way(&alice, &bob);
         receiving.signal(signal);
+        let since = Instant::now();
         sending.end_within(NOTICED).failed(name, code);
+        println!("{signal:?} of the receiver: noticed after {:.1?}", since.elapsed());
         if signal == Signal::KILL {
             assert_eq!(receiving.end().code, Some(-signal.as_raw()));
         } else {
@@ -279,7 +281,9 @@ fn a_sender_that_leaves_in_the_middle_is_noticed_and_leaves_no_half_file() {
     ] {
         let (sending, receiving) = under_way(&alice, &bob);
         sending.signal(signal);
+        let since = Instant::now();
         keeps_what_it_says(&receiving.end_within(NOTICED).failed(name, code));
+        println!("{signal:?} of the sender: noticed after {:.1?}", since.elapsed());
         if signal == Signal::KILL {
             assert_eq!(sending.end().code, Some(-signal.as_raw()));
         } else {
@@ -335,9 +339,9 @@ fn a_file_that_is_cut_short_while_it_is_sent_is_told_of_on_both_sides() {
     receiving.signal(Signal::STOP);
     File::options().write(true).open(alice.path(BIG)).unwrap().set_len(1_000).unwrap();
     receiving.signal(Signal::CONT);
-    let error = sending.end_within(NOTICED).failed("source_changed", 6);
-    assert!(text(&error["message"]).contains(BIG), "{error}");
-    let error = receiving.end_within(NOTICED).failed("peer_failed", 1);
-    assert!(text(&error["message"]).contains("changed"), "{error}");
+    let said = sending.end_within(NOTICED).failed("source_changed", 6);
+    assert!(text(&said["message"]).contains(BIG), "{said}");
+    let heard = receiving.end_within(NOTICED).failed("peer_failed", 1);
+    assert!(text(&heard["message"]).contains("changed"), "{heard}");
     has_no_half_file(&bob);
 }

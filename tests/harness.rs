@@ -15,6 +15,7 @@ mod tree;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+pub(crate) use bins::bins;
 pub(crate) use machine::Machine;
 pub(crate) use peer::{Ended, Peer, text};
 pub(crate) use rendezvous::Rendezvous;

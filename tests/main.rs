@@ -7,6 +7,7 @@ mod browser;
 mod cli;
 mod failures;
 mod harness;
+mod hostile;
 mod layering;
 mod privacy;
 mod transfer;

@@ -63,7 +63,7 @@ fn payloads(stream: &[u8]) -> Vec<Vec<u8>> {
         // A process may end in the middle of its last frame.
         let end = rest.len().min(at + len);
         let masked = rest[at..end].iter().zip(mask.iter().cycle());
-        payloads.push(masked.map(|(byte, mask)| byte ^ mask).collect());
+        payloads.push(masked.map(|(byte, key)| byte ^ key).collect());
         rest = &rest[end..];
     }
     payloads
@@ -125,6 +125,27 @@ fn a_whole_session_shows_the_server_no_digit_no_name_no_candidate_and_no_fingerp
     assert!(!capture.holds(&secret[..16]), "the content of the file");
     for word in SDP_WORDS {
         assert!(!capture.holds(word), "{word}");
+    }
+}
+
+#[test]
+fn the_logs_of_both_sides_hold_no_password_however_much_they_tell() {
+    let server = Rendezvous::start();
+    let (alice, bob) = (Machine::with_server(&server), Machine::with_server(&server));
+    alice.write(NAME, b"content");
+    let mut sending = alice.start(&[NAME, "--digits", "12", "-vvv"]);
+    let open = sending.event("code");
+    let code = text(&open["code"]);
+    let received = bob.start(&["receive", &code, "--yes", "-vvv"]).end();
+    let sent = sending.end();
+    let (_, password) = code.split_once('-').unwrap();
+    let link_secret = text(&open["link"]).split_once('#').unwrap().1.to_owned();
+    for ended in [sent.succeeded(), received.succeeded()] {
+        let log = Capture(vec![ended.err.clone().into_bytes()]);
+        assert!(log.holds("DEBUG"), "{ended:?}");
+        for trace in traces(password).iter().chain([&link_secret]) {
+            assert!(!log.holds(trace), "{trace} in {}", ended.err);
+        }
     }
 }
 

@@ -126,7 +126,7 @@ fn a_name_that_other_systems_cannot_have_is_changed_and_the_sender_is_told() {
     alice.write("a\"b.txt", b"quoted");
     let (sent, _) = transfer(&alice, &["a\"b.txt"], &bob, &[]);
     assert_eq!(bob.names(), ["a_b.txt"]);
-    assert_eq!(sent.events_of("warning")[0]["warning"], "renamed");
+    assert_eq!(sent.events_of("warning")[0]["warning"], "sent_as");
 }
 
 #[test]
@@ -146,15 +146,15 @@ fn a_link_receives_as_argument_on_standard_input_and_in_the_environment() {
     let (alice, bob) = (Machine::with_server(&server), Machine::without_server());
     alice.write("a.txt", b"by link");
     let ways: [fn(&Machine, &str) -> Peer; 4] = [
-        |bob, link| bob.start(&["receive", link, "--yes"]),
-        |bob, link| bob.start(&[link, "--yes"]),
-        |bob, link| {
-            let mut receiving = bob.start(&["receive", "-", "--yes"]);
+        |machine, link| machine.start(&["receive", link, "--yes"]),
+        |machine, link| machine.start(&[link, "--yes"]),
+        |machine, link| {
+            let mut receiving = machine.start(&["receive", "-", "--yes"]);
             receiving.types(link);
             receiving
         },
-        |bob, link| {
-            let mut command = bob.command(&["receive", "--json", "--yes"]);
+        |machine, link| {
+            let mut command = machine.command(&["receive", "--json", "--yes"]);
             command.env("SEND_CODE", link);
             Peer::start(command)
         },
@@ -200,16 +200,15 @@ fn codes_of_words_and_of_more_digits_work() {
     alice.write("a.txt", b"content");
     let password = |code: &str| code.split_once('-').unwrap().1.to_owned();
 
-    let mut sending = alice.start(&["a.txt", "--words", "3"]);
-    let code = sending.code();
-    assert_eq!(password(&code).split('-').filter(|word| word.len() > 1).count(), 3, "{code}");
-    done(sending, bob.start(&["receive", &code, "--yes"]));
+    let mut of_words = alice.start(&["a.txt", "--words", "3"]);
+    let words = of_words.code();
+    assert_eq!(password(&words).split('-').filter(|word| word.len() > 1).count(), 3, "{words}");
+    done(of_words, bob.start(&["receive", &words, "--yes"]));
 
-    let mut sending = alice.start(&["a.txt", "--digits", "6"]);
-    let code = sending.code();
-    let digits = password(&code);
-    assert!(digits.len() == 6 && digits.bytes().all(|byte| byte.is_ascii_digit()), "{code}");
-    done(sending, bob.start(&["receive", &code, "--yes"]));
+    let mut of_digits = alice.start(&["a.txt", "--digits", "6"]);
+    let digits = of_digits.code();
+    assert_eq!(password(&digits).bytes().filter(u8::is_ascii_digit).count(), 6, "{digits}");
+    done(of_digits, bob.start(&["receive", &digits, "--yes"]));
     assert_eq!(bob.names(), ["a (1).txt", "a.txt"]);
 }
 
@@ -326,4 +325,16 @@ fn quiet_prints_the_code_alone_and_the_paths_of_saved_files_alone() {
     assert_eq!(sent.out, format!("{code}\n"));
     assert_eq!(received.out, format!("{}\n", bob.path("a.txt").display()));
     assert_eq!((sent.err.as_str(), received.err.as_str()), ("", ""));
+}
+
+#[test]
+fn a_private_server_lets_only_those_send_who_have_its_token() {
+    let server = Rendezvous::start_set(&["token='open sesame'"]);
+    let (alice, bob) = machines(&server);
+    alice.write("a.txt", b"content");
+    let refused = alice.start(&["a.txt"]).end().failed("server_refused", 5);
+    let hint = text(&refused["hint"]);
+    assert!(hint.contains("SEND_TOKEN"), "{hint}");
+    transfer(&alice, &["a.txt", "--token", "open sesame"], &bob, &[]);
+    assert_eq!(bob.read("a.txt"), b"content");
 }

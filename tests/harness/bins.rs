@@ -9,15 +9,15 @@ use std::sync::LazyLock;
 use serde_json::Value;
 
 /// Where the programs are.
-pub(super) struct Bins {
+pub(crate) struct Bins {
     /// The command line.
-    pub(super) send: PathBuf,
+    pub(crate) send: PathBuf,
     /// The server.
-    pub(super) rendezvous: PathBuf,
+    pub(crate) rendezvous: PathBuf,
 }
 
 /// The programs, built when they are first asked for.
-pub(super) fn bins() -> &'static Bins {
+pub(crate) fn bins() -> &'static Bins {
     static BINS: LazyLock<Bins> = LazyLock::new(build);
     &BINS
 }

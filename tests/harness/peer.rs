@@ -27,7 +27,7 @@ pub(crate) struct Peer {
 /// What a process has left.
 #[derive(Debug)]
 pub(crate) struct Ended {
-    /// Its exit status; `None` when a signal ended it.
+    /// Its exit status, or the negative number of the signal that ended it.
     pub(crate) code: Option<i32>,
     /// Its standard output.
     pub(crate) out: String,
@@ -140,7 +140,7 @@ impl Peer {
         let lived = self.started.elapsed();
         let (out, err) = (self.out.text(), self.err.text());
         assert!(!err.contains("panicked"), "{err}");
-        Ended { code: status.code().or(status.signal().map(|number| -number)), out, err, lived }
+        Ended { code: status.code().or_else(|| status.signal().map(|number| -number)), out, err, lived }
     }
 }
 

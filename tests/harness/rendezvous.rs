@@ -30,9 +30,9 @@ impl Rendezvous {
         Self::start_with(settings, "info")
     }
 
-    fn start_with(settings: &[&str], log: &str) -> Self {
+    fn start_with(settings: &[&str], level: &str) -> Self {
         let mut command = Command::new(&bins().rendezvous);
-        command.env_clear().env("RUST_LOG", log).args(["--listen", "127.0.0.1:0"]);
+        command.env_clear().env("RUST_LOG", level).args(["--listen", "127.0.0.1:0"]);
         // A receiver asks the local network too, where a sender of another test may have a nameplate of two digits.
         let elsewhere: Vec<String> = (10..100).map(|nameplate: u32| nameplate.to_string()).collect();
         let avoided = format!("avoid_nameplates=[{}]", elsewhere.join(","));

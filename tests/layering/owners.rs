@@ -29,7 +29,7 @@ const OWNED: [Owned; 7] = [
     },
     Owned {
         what: "the AEAD: one place counts nonces",
-        names: &["chacha20poly1305", "ChaCha20Poly1305"],
+        names: &["chacha20poly1305", "ChaCha20Poly1305", "CHACHA20_POLY1305"],
         owners: &["crates/wire/src/cipher.rs"],
     },
     Owned {
@@ -53,6 +53,8 @@ const OWNED: [Owned; 7] = [
             "crates/send/src/report.rs",
             // Remembers a code that was tried, as a keyed hash.
             "crates/send/src/tried.rs",
+            // Warns of a link on the command line.
+            "crates/send/src/main.rs",
             // Parses what the user typed.
             "crates/send/src/commands/receive.rs",
             // Puts the link into the invitation that `ui` shows.

@@ -9,7 +9,7 @@ use clap::error::ErrorKind;
 use clap::{Args as ClapArgs, CommandFactory, Parser};
 use wire::code::Code;
 
-use crate::config::{Layer, ServerUrl, StunUrl};
+use crate::config::{Layer, ServerUrl, StunUrl, Token};
 use crate::report::Secret;
 
 /// Send files to another machine: no account, nothing to set up.
@@ -53,8 +53,8 @@ enum Subcommand {
     },
     /// Run a rendezvous server: the meeting point for senders and receivers
     Serve {
-        /// Address and port to listen on [default: [::]:8080]
-        #[arg(long, value_name = "ADDR:PORT")]
+        // Not as a comment of documentation, where an address in brackets would be a link.
+        #[arg(long, value_name = "ADDR:PORT", help = "Address and port to listen on [default: [::]:8080]")]
         listen: Option<SocketAddr>,
     },
 }
@@ -98,6 +98,10 @@ struct Flags {
     /// Rendezvous server to use [default: none, both machines are on one network]
     #[arg(long, value_name = "URL", global = true, help_heading = "Network")]
     server: Option<ServerUrl>,
+
+    /// Token of a private rendezvous server, for sending; better set as `SEND_TOKEN`, which other users cannot read
+    #[arg(long, value_name = "TOKEN", global = true, help_heading = "Network")]
+    token: Option<Token>,
 
     /// Port to serve the page and the code on when no server is used [default: 9473, or any free one]
     #[arg(long, value_name = "PORT", global = true, help_heading = "Network")]
@@ -150,7 +154,7 @@ impl Args {
     /// What the flags say.
     pub fn layer(&self) -> Layer {
         let Flags { output, yes, overwrite, digits, words, link_only, no_qr, symlinks, .. } = &self.flags;
-        let Flags { server, port, stun, quiet, json, verbose, config: _, .. } = &self.flags;
+        let Flags { server, token, port, stun, quiet, json, verbose, config: _, .. } = &self.flags;
         let listen = match &self.subcommand {
             Some(Subcommand::Serve { listen }) => *listen,
             Some(Subcommand::Receive { .. }) | None => None,
@@ -159,6 +163,7 @@ impl Args {
         Layer {
             output: output.clone(),
             server: server.clone(),
+            token: token.clone(),
             digits: *digits,
             words: *words,
             link_only: given(link_only),

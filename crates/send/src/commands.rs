@@ -514,7 +514,7 @@ fn refusal(reason: CloseReason) -> &'static str {
 fn refusal_hint(reason: CloseReason, retry_after: Option<Duration>) -> Cow<'static, str> {
     match (reason, retry_after) {
         (CloseReason::TokenRequired, _) => {
-            Cow::Borrowed("use another server, or none when both machines are on one network")
+            Cow::Borrowed("set SEND_TOKEN to the token its operator gave you, or use another server")
         }
         (CloseReason::UnsupportedVersion, _) => {
             Cow::Borrowed("update send, or ask the server's operator to update it")

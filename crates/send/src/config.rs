@@ -22,6 +22,8 @@ pub struct Config {
     pub output: PathBuf,
     /// The rendezvous to use. `None`: one of our own on the local network, found by mDNS.
     pub server: Option<ServerUrl>,
+    /// What a private rendezvous asks for before it lets anyone send. Default: none.
+    pub token: Option<Token>,
     /// What the typed part of a code is made of. Default: four digits.
     pub typed: Typed,
     /// Receive without asking. Default: ask.
@@ -129,6 +131,7 @@ impl Config {
         Ok(Self {
             output: layer.output.unwrap_or_else(|| PathBuf::from(".")),
             server: layer.server,
+            token: layer.token,
             typed: typed.into_iter().flatten().next().unwrap_or(Typed::Digits(Password::MIN_DIGITS)),
             yes: layer.yes.unwrap_or(false),
             existing: if layer.overwrite == Some(true) { Existing::Overwrite } else { Existing::KeepBoth },
@@ -151,6 +154,8 @@ pub struct Layer {
     pub output: Option<PathBuf>,
     /// [`Config::server`].
     pub server: Option<ServerUrl>,
+    /// [`Config::token`].
+    pub token: Option<Token>,
     /// [`Typed::Digits`].
     pub digits: Option<usize>,
     /// [`Typed::Words`].
@@ -189,6 +194,7 @@ impl Layer {
         Ok(Self {
             output: environment.path("SEND_OUTPUT"),
             server: environment.parse("SEND_SERVER")?,
+            token: environment.parse("SEND_TOKEN")?,
             digits: environment.parse("SEND_DIGITS")?,
             words: environment.parse("SEND_WORDS")?,
             link_only: environment.switch("SEND_LINK_ONLY")?,
@@ -227,6 +233,7 @@ impl Layer {
         Self {
             output: self.output.or(below.output),
             server: self.server.or(below.server),
+            token: self.token.or(below.token),
             digits: self.digits.or(below.digits),
             words: self.words.or(below.words),
             link_only: self.link_only.or(below.link_only),
@@ -321,6 +328,32 @@ impl TryFrom<String> for ServerUrl {
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         text.parse()
+    }
+}
+
+/// What a private rendezvous lets its users send with. Its `Debug` output does not show it.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Token(String);
+
+impl Token {
+    /// The text, for the rendezvous.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Token {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(redacted)")
     }
 }
 

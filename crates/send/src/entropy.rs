@@ -21,7 +21,7 @@ pub fn bytes<const N: usize>() -> Result<[u8; N], EntropyError> {
 /// A fresh seed for one step of the protocol.
 ///
 /// # Errors
-/// As [`bytes`].
+/// As [`bytes()`].
 pub fn seed() -> Result<Seed, EntropyError> {
     bytes().map(Seed::new)
 }

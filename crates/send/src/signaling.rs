@@ -95,7 +95,10 @@ impl Connection {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let connecting = connect_async_with_config(address.as_str(), Some(limits()), true);
         match timeout(deadline, connecting).await {
-            Ok(Ok((socket, _))) => Ok(Self { socket, last_heard: Instant::now() }),
+            Ok(Ok((socket, _))) => {
+                tracing::info!(%server, "connected to the rendezvous");
+                Ok(Self { socket, last_heard: Instant::now() })
+            }
             Ok(Err(error)) => Err(ConnectError::from_socket(error)),
             Err(_) => Err(ConnectError::TimedOut),
         }
@@ -108,6 +111,7 @@ impl Connection {
     /// connection is still to be received.
     pub async fn send(&mut self, message: &ClientMessage) -> Result<(), SignalingError> {
         let frame = Message::text(message.to_frame());
+        tracing::trace!(len = frame.len(), "frame to the rendezvous");
         match timeout(SEND_DEADLINE, self.socket.send(frame)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) | Err(_) => Err(SignalingError::Lost),
@@ -127,6 +131,7 @@ impl Connection {
                 Ok(None) | Err(_) => return Err(SignalingError::Lost),
             };
             self.last_heard = Instant::now();
+            tracing::trace!(len = frame.len(), "frame from the rendezvous");
             match frame {
                 Message::Text(text) => match ServerMessage::parse(text.as_str()) {
                     Ok(ServerMessage::Unknown) => {}

@@ -15,9 +15,10 @@ pub mod keys;
 mod cipher;
 
 pub mod attempts;
-pub mod generation;
 pub mod handshake;
 pub mod record;
+
+pub mod generation;
 
 pub mod manifest;
 pub mod signal;

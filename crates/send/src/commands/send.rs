@@ -50,7 +50,7 @@ pub async fn run(
         }
     };
     reporter.report(Event::Paired);
-    let outcome = deliver(met, &source, &meeting, (config, reporter), cancel).await;
+    let outcome = Box::pin(deliver(met, &source, &meeting, (config, reporter), cancel)).await;
     meeting.place.close().await;
     outcome
 }
@@ -183,7 +183,8 @@ impl Meeting {
         let failed = |error| failure::meeting(error, Direction::Send, &self.place.server());
         let connected = Connection::connect(&self.place.url(), CONNECT_DEADLINE).await;
         let connection = connected.map_err(|error| failed(ConnectError::Unreachable(error)))?;
-        Doors::request(connection, config.typed, Some(self.link.password().clone())).await.map_err(failed)
+        let link = Some(self.link.password().clone());
+        Doors::request(connection, config.typed, link, config.token.as_ref()).await.map_err(failed)
     }
 
     /// Shows codes until somebody has proved one. A rendezvous that asks for patience gets some.
@@ -209,10 +210,10 @@ impl Meeting {
                 tokio::time::sleep(retry_after).await;
                 continue;
             }
-            return Err(match error {
-                ConnectError::Expired => Error::Expired { ttl: self.ttl },
-                other => failure::meeting(other, Direction::Send, &self.place.server()),
-            });
+            if matches!(error, ConnectError::Expired) {
+                return Err(Error::Expired { ttl: self.ttl });
+            }
+            return Err(failure::meeting(error, Direction::Send, &self.place.server()));
         }
     }
 }

@@ -56,6 +56,7 @@ pub async fn open(met: Met, stun: Vec<IceServer>) -> Result<Channel, ConnectErro
     };
     let opened = timeout_at(deadline, open_generation(&session, found_transport, binding)).await;
     let (sealer, opener, transport) = opened.unwrap_or(Err(ConnectError::NoPath))?;
+    tracing::info!(path = ?transport.path, "the other side is reached");
     Ok(Channel { sealer, opener, transport, pairing: signals.pairing })
 }
 
@@ -167,6 +168,7 @@ async fn trickle(
         tokio::select! {
             event = negotiation.next_event() => match event {
                 NegotiationEvent::LocalCandidate { candidate, mid } => {
+                    tracing::debug!(%candidate, "candidate of this side");
                     let (generation, restart) = (FIRST_GENERATION, 0);
                     signals.send(&Signal::Candidate { generation, restart, candidate, mid }).await?;
                 }
@@ -197,7 +199,9 @@ async fn trickle(
 }
 
 async fn try_candidate(negotiation: &Negotiation, candidate: String, mid: String) {
-    if is_usable_candidate(&candidate) {
+    let is_usable = is_usable_candidate(&candidate);
+    tracing::debug!(?candidate, is_usable, "candidate of the other side");
+    if is_usable {
         negotiation.add_remote_candidate(candidate, mid).await;
     }
 }

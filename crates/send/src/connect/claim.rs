@@ -7,7 +7,7 @@ use wire::signaling::{Claim, ClientMessage, Door, SIGNALING_VERSION, ServerMessa
 
 use super::{ConnectError, Met, Pairing, STEP_DEADLINE, refused};
 use crate::entropy;
-use crate::signaling::Connection;
+use crate::signaling::{Connection, SignalingError};
 
 /// Claims the door at `at` and completes the handshake with `password`.
 ///
@@ -24,7 +24,7 @@ pub async fn claim(
 ) -> Result<Met, ConnectError> {
     connection.send(&ClientMessage::Claim { v: SIGNALING_VERSION, at }).await?;
     let paired = timeout(STEP_DEADLINE, paired(&mut connection));
-    let (door, attempt, ice_servers) = paired.await.map_err(|_| ConnectError::PeerLeft)??;
+    let (door, attempt, ice_servers) = paired.await.map_err(|_| SignalingError::Lost)??;
     let mut pairing = Pairing { connection, door, attempt };
 
     let (receiver, hello) = Receiver::new(password, &at, entropy::seed()?);

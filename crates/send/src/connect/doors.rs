@@ -15,13 +15,14 @@ use wire::signaling::{
 };
 
 use super::{ConnectError, Met, Pairing, refused};
-use crate::config::Typed;
+use crate::config::{Token, Typed};
 use crate::entropy;
 use crate::report::AttemptFailure;
 use crate::signaling::Connection;
 
-/// How long a visitor may take to prove that it knows the password.
-const PROOF_DEADLINE: Duration = Duration::from_secs(10);
+/// How long a visitor may take to prove that it knows the password. The rendezvous ends an attempt after 10 s and frees the
+/// door; this is for one that does not.
+const PROOF_DEADLINE: Duration = Duration::from_secs(12);
 
 /// Least time between two attempts at the link door: it has no other limit.
 const LINK_ATTEMPT_INTERVAL: Duration = Duration::from_secs(2);
@@ -91,10 +92,14 @@ struct Place {
 enum Stage {
     Hello(Box<Sender>),
     Proof(Box<AwaitingConfirm>),
+    /// It said hello in a way that makes no sense, and will not be answered. It counts when it has left: until then the
+    /// rendezvous opens no other door.
+    Spoilt,
 }
 
 impl Doors {
-    /// Asks for doors: a typed one as `typed` says, and one for `link`. [`Doors::meet`] opens them.
+    /// Asks for doors: a typed one as `typed` says, and one for `link`. A private rendezvous wants a `token`.
+    /// [`Doors::meet`] opens them.
     ///
     /// # Errors
     /// [`ConnectError::ServerLost`].
@@ -102,12 +107,13 @@ impl Doors {
         mut connection: Connection,
         typed: Typed,
         link: Option<Password>,
+        token: Option<&Token>,
     ) -> Result<Self, ConnectError> {
         let create = ClientMessage::Create {
             v: SIGNALING_VERSION,
             typed: typed != Typed::LinkOnly,
             link_slot: link.as_ref().and_then(link_slot),
-            token: None,
+            token: token.map(|token| token.as_str().to_owned()),
         };
         connection.send(&create).await?;
         Ok(Self {
@@ -254,14 +260,20 @@ impl Doors {
         let bytes = body.to_bytes().unwrap_or_default();
         match stage {
             Stage::Hello(sender) => {
-                let Ok((waiting, answer)) = sender.receive_hello(&bytes) else {
-                    self.handle_soft(place.door, tell).await?;
-                    return Ok(None);
-                };
-                self.relay(&place, &answer).await?;
                 let door = place.door;
-                let proof = Stage::Proof(Box::new(waiting));
-                *self.visitor(door) = Some(Visitor { place, stage: proof, deadline });
+                let next = match sender.receive_hello(&bytes) {
+                    Ok((waiting, answer)) => {
+                        self.relay(&place, &answer).await?;
+                        Stage::Proof(Box::new(waiting))
+                    }
+                    Err(_) => Stage::Spoilt,
+                };
+                *self.visitor(door) = Some(Visitor { place, stage: next, deadline });
+                Ok(None)
+            }
+            Stage::Spoilt => {
+                let door = place.door;
+                *self.visitor(door) = Some(Visitor { place, stage: Stage::Spoilt, deadline });
                 Ok(None)
             }
             Stage::Proof(waiting) => self.judge(*waiting, &bytes, place, tell).await,

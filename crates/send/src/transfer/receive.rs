@@ -134,9 +134,12 @@ enum Wake {
 impl Task<'_> {
     async fn run(mut self, mut pipe: Pipe, cancel: &CancellationToken) -> Result<Received, Failure> {
         let outcome = self.work(&mut pipe, cancel).await;
-        // Whether the last words arrive changes nothing about what happened.
-        let _ = timeout(FAREWELL_DEADLINE, self.say_the_rest(&pipe)).await;
-        let _ = timeout(FAREWELL_DEADLINE, pipe.close()).await;
+        // Whether the last words arrive changes nothing about what happened; nobody is there to hear them when the path
+        // is lost.
+        if !matches!(outcome, Err(Error::Lost)) {
+            let _ = timeout(FAREWELL_DEADLINE, self.say_the_rest(&pipe)).await;
+            let _ = timeout(FAREWELL_DEADLINE, pipe.close()).await;
+        }
         match (outcome, self.saving) {
             (Ok(()), Some(saving)) => Ok(Received {
                 what: summary(&saving.manifest),
@@ -212,6 +215,10 @@ impl Task<'_> {
         let mut steps = Vec::new();
         while let Some(output) = self.machine.poll_output() {
             match output {
+                // A sender that asks again and again, and reads no answer, must not hold this side up.
+                Output::Send(pong @ Message::Pong { .. }) => {
+                    let _ = pipe.drafts.try_send(Draft::of(&pong));
+                }
                 Output::Send(message) => {
                     // What a receiver says is little: a path that does not take even that is broken. One that has been
                     // closed is told of by the last that arrived over it, which is still to be read.
@@ -308,6 +315,7 @@ impl Task<'_> {
         let (report_queue, reports) = mpsc::channel(JOB_QUEUE_LEN);
         let (tell_remains, remains) = oneshot::channel();
         let tally = Arc::new(Tally::new(Arc::clone(&manifest)));
+        tally.begin();
         let disk = Disk {
             manifest: Arc::clone(&manifest),
             sink,

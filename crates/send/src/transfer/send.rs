@@ -30,14 +30,14 @@ pub struct Sent {
     pub what: Summary,
     /// Bytes of files that crossed the network.
     pub moved: u64,
-    /// From the open channel to the receiver's last word.
+    /// From the receiver's consent to its last word.
     pub elapsed: Duration,
 }
 
 /// Sends everything in `source` through `channel`; returns when the receiver has it all, verified and on disk.
 ///
 /// # Errors
-/// [`Error`]. The receiver is told why, as far as it can be reached. Cancelling `cancel` gives [`Error::Interrupted`].
+/// [`enum@Error`]. The receiver is told why, as far as it can be reached. Cancelling `cancel` gives [`Error::Interrupted`].
 pub async fn send(
     channel: Channel,
     source: &Source,
@@ -94,6 +94,10 @@ impl Sending<'_> {
         cancel: &CancellationToken,
     ) -> Result<(), Error> {
         let outcome = self.work(&mut pipe, &mut reports, cancel).await;
+        if matches!(outcome, Err(Error::Lost)) {
+            // Nobody is there to hear last words.
+            return outcome;
+        }
         if self.machine.is_done() {
             self.next = Some(Job::Message(Message::Bye));
         }
@@ -153,6 +157,7 @@ impl Sending<'_> {
                 Output::Read(read) => Some(Job::Read(read)),
                 Output::Accepted => {
                     self.is_accepted = true;
+                    self.tally.begin();
                     None
                 }
                 Output::Done => None,

@@ -1,8 +1,8 @@
 //! How far a transfer is: counted by the threads that move bytes, read by the task that tells the user.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::time::Instant;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use wire::manifest::Manifest;
 
@@ -14,13 +14,18 @@ pub(super) struct Tally {
     manifest: Arc<Manifest>,
     moved: AtomicU64,
     entry: AtomicU32,
-    started: Instant,
+    started: OnceLock<Instant>,
 }
 
 impl Tally {
     /// Nothing has moved yet.
     pub(super) fn new(manifest: Arc<Manifest>) -> Self {
-        Self { manifest, moved: AtomicU64::new(0), entry: AtomicU32::new(0), started: Instant::now() }
+        Self { manifest, moved: AtomicU64::new(0), entry: AtomicU32::new(0), started: OnceLock::new() }
+    }
+
+    /// The receiver has agreed: the clock runs.
+    pub(super) fn begin(&self) {
+        self.started.get_or_init(Instant::now);
     }
 
     /// `len` more bytes of `entry` have moved.
@@ -34,9 +39,9 @@ impl Tally {
         self.moved.load(Ordering::Relaxed)
     }
 
-    /// How long it has taken.
-    pub(super) fn elapsed(&self) -> std::time::Duration {
-        self.started.elapsed()
+    /// How long it has taken since the receiver agreed.
+    pub(super) fn elapsed(&self) -> Duration {
+        self.started.get().map(Instant::elapsed).unwrap_or_default()
     }
 
     /// Tells how far it is.
