@@ -101,7 +101,8 @@ const MESSAGES: [&str; 9] = [
 #[test]
 fn the_scripts_of_the_page_know_nothing_of_the_protocol() {
     let scripts = texts().into_iter().filter(|(path, _)| {
-        path.starts_with("web-static/") && path.ends_with(".js") && !path.starts_with("web-static/wire/")
+        let is_script = Path::new(path).extension().is_some_and(|extension| extension == "js");
+        is_script && path.starts_with("web-static/") && !path.starts_with("web-static/wire/")
     });
     let mut count = 0;
     for (path, text) in scripts {

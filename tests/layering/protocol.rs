@@ -81,10 +81,10 @@ fn imported_modules(module: &[u8]) -> BTreeSet<String> {
     let (count, mut rest) = leb128(imports);
     let mut found = BTreeSet::new();
     for _ in 0..count {
-        let module;
-        (module, rest) = text(rest);
+        let name;
+        (name, rest) = text(rest);
         (_, rest) = text(rest);
-        found.insert(module);
+        found.insert(name);
         let [FUNCTION, after @ ..] = rest else { panic!("only functions are imported") };
         (_, rest) = leb128(after);
     }
