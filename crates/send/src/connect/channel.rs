@@ -5,12 +5,12 @@ use bytes::BytesMut;
 use tokio::time::{Instant, timeout_at};
 use wire::generation::Generation;
 use wire::handshake::Session;
-use wire::keys::Binding;
+use wire::keys::{Binding, SessionSecret};
 use wire::message::AbortReason;
 use wire::record::{Opener, Sealer};
 use wire::signal::{
     CheckedDescription, DescriptionKind, Fingerprint, MAX_CANDIDATES, Signal, SignalOpener, SignalSealer,
-    first_meeting, is_usable_candidate,
+    halves, is_usable_candidate,
 };
 use wire::signaling::{IceServer, Role};
 
@@ -43,9 +43,10 @@ pub async fn open(met: Met, stun: Vec<IceServer>) -> Result<Channel, ConnectErro
     let Met { session, pairing, mut ice_servers } = met;
     ice_servers.extend(stun);
     let deadline = Instant::now() + PATH_DEADLINE;
-    let (signal_sealer, signal_opener) = first_meeting(&session);
+    let Session { secret, signal_keys, role, .. } = session;
+    let (signal_sealer, signal_opener) = halves(signal_keys);
     let mut signals = Signals { pairing, sealer: signal_sealer, opener: signal_opener };
-    let found = timeout_at(deadline, find(&mut signals, session.role(), ice_servers)).await;
+    let found = timeout_at(deadline, find(&mut signals, role, ice_servers)).await;
     let (found_transport, binding) = match found.unwrap_or(Err(ConnectError::NoPath)) {
         Ok(found) => found,
         Err(error) => {
@@ -54,7 +55,7 @@ pub async fn open(met: Met, stun: Vec<IceServer>) -> Result<Channel, ConnectErro
             return Err(error);
         }
     };
-    let opened = timeout_at(deadline, open_generation(&session, found_transport, binding)).await;
+    let opened = timeout_at(deadline, open_generation(secret, role, found_transport, binding)).await;
     let (sealer, opener, transport) = opened.unwrap_or(Err(ConnectError::NoPath))?;
     tracing::info!(path = ?transport.path, "the other side is reached");
     Ok(Channel { sealer, opener, transport, pairing: signals.pairing })
@@ -208,12 +209,13 @@ async fn try_candidate(negotiation: &Negotiation, candidate: String, mid: String
 
 /// Proves over the new transport that both hold the session, and derives the keys of its records.
 async fn open_generation(
-    session: &Session,
+    secret: SessionSecret,
+    role: Role,
     mut transport: Transport,
     binding: Binding,
 ) -> Result<(Sealer, Opener, Transport), ConnectError> {
-    let generation = Generation::new(session.secret().clone(), FIRST_GENERATION, binding);
-    let (sealer, opener) = match session.role() {
+    let generation = Generation::new(secret, FIRST_GENERATION, binding)?;
+    let (sealer, opener) = match role {
         Role::Sender => {
             let theirs = transport.receiver.recv().await?;
             let (sealer, opener, answer) = generation.sender(&theirs, entropy::seed()?)?;

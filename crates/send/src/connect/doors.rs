@@ -18,7 +18,7 @@ use super::{ConnectError, Met, Pairing, refused};
 use crate::config::{Token, Typed};
 use crate::entropy;
 use crate::report::AttemptFailure;
-use crate::signaling::Connection;
+use crate::signaling::{Connection, SignalingError};
 
 /// How long a visitor may take to prove that it knows the password. The rendezvous ends an attempt after 10 s and frees the
 /// door; this is for one that does not.
@@ -174,8 +174,8 @@ impl Doors {
                 }
             }
         };
-        let late = |_| ConnectError::Refused { reason: CloseReason::IdleTimeout, retry_after: None };
-        let (nameplate, ttl) = tokio::time::timeout(CREATE_DEADLINE, created).await.map_err(late)??;
+        let (nameplate, ttl) =
+            tokio::time::timeout(CREATE_DEADLINE, created).await.map_err(|_| SignalingError::Lost)??;
         self.code = nameplate.map(|nameplate| self.new_code(nameplate)).transpose()?.flatten();
         if self.code.is_none() && self.typed != Typed::LinkOnly {
             return Err(ConnectError::Refused { reason: CloseReason::BadMessage, retry_after: None });
