@@ -3,17 +3,20 @@
 //! The rendezvous counts attempts too, but it cannot be trusted to: what spends a code is decided here, by
 //! [`wire::attempts`].
 
+mod visitor;
+
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 use wire::attempts::{Attempts, NextStep, REISSUE_LIMIT};
 use wire::code::{Code, Mode, Nameplate, Password};
-use wire::handshake::{AwaitingConfirm, HandshakeError, Sender, Session};
+use wire::handshake::Session;
 use wire::keys::link_slot;
 use wire::signaling::{
     Body, Claim, ClientMessage, CloseReason, Door, IceServer, Outcome, SIGNALING_VERSION, ServerMessage,
 };
 
+use self::visitor::{Heard, Place, Visitor};
 use super::{ConnectError, Met, Pairing, refused};
 use crate::config::{Token, Typed};
 use crate::entropy;
@@ -70,31 +73,6 @@ pub struct Doors {
     next_link_attempt: Instant,
     /// Whether the last code was spent, so that only the link is left.
     is_exhausted: bool,
-}
-
-/// Somebody in a door.
-#[derive(Debug)]
-struct Visitor {
-    place: Place,
-    stage: Stage,
-    deadline: Instant,
-}
-
-/// Which visitor, and what the rendezvous gave for it.
-#[derive(Debug)]
-struct Place {
-    door: Door,
-    attempt: u32,
-    ice_servers: Vec<IceServer>,
-}
-
-#[derive(Debug)]
-enum Stage {
-    Hello(Box<Sender>),
-    Proof(Box<AwaitingConfirm>),
-    /// It said hello in a way that makes no sense, and will not be answered. It counts when it has left: until then the
-    /// rendezvous opens no other door.
-    Spoilt,
 }
 
 impl Doors {
@@ -227,7 +205,7 @@ impl Doors {
         Ok(None)
     }
 
-    /// A visitor gets fresh entropy and ten seconds, if the door is one of ours.
+    /// Lets a visitor in, if the door is one of ours.
     fn admit(
         &mut self,
         door: Door,
@@ -244,58 +222,31 @@ impl Doors {
             }
             _ => return Ok(None),
         };
-        let sender = Sender::new(password, &at, entropy::seed()?);
-        let place = Place { door, attempt, ice_servers };
-        Ok(Some(Visitor { place, stage: Stage::Hello(Box::new(sender)), deadline: now + PROOF_DEADLINE }))
+        Visitor::admit(Place { door, attempt, ice_servers }, password, &at, now).map(Some)
     }
 
-    /// Takes a visitor's next handshake message.
+    /// Takes a visitor's next handshake message. The right proof, and there is a session; a wrong one, and the code is burnt.
     async fn listen(
         &mut self,
         visitor: Visitor,
         body: &Body,
         tell: &mut impl FnMut(Visit),
     ) -> Result<Option<(Session, Place)>, ConnectError> {
-        let Visitor { place, stage, deadline } = visitor;
-        let bytes = body.to_bytes().unwrap_or_default();
-        match stage {
-            Stage::Hello(sender) => {
-                let door = place.door;
-                let next = match sender.receive_hello(&bytes) {
-                    Ok((waiting, answer)) => {
-                        self.relay(&place, &answer).await?;
-                        Stage::Proof(Box::new(waiting))
-                    }
-                    Err(_) => Stage::Spoilt,
-                };
-                *self.visitor(door) = Some(Visitor { place, stage: next, deadline });
+        match visitor.hear(body)? {
+            Heard::Stays(visitor, answer) => {
+                if let Some(answer) = answer {
+                    self.relay(&visitor.place, &answer).await?;
+                }
+                let door = visitor.place.door;
+                *self.visitor(door) = Some(visitor);
                 Ok(None)
             }
-            Stage::Spoilt => {
-                let door = place.door;
-                *self.visitor(door) = Some(Visitor { place, stage: Stage::Spoilt, deadline });
-                Ok(None)
-            }
-            Stage::Proof(waiting) => self.judge(*waiting, &bytes, place, tell).await,
-        }
-    }
-
-    /// Takes a visitor's proof: right, and there is a session; wrong, and the code is burnt.
-    async fn judge(
-        &mut self,
-        waiting: AwaitingConfirm,
-        proof: &[u8],
-        place: Place,
-        tell: &mut impl FnMut(Visit),
-    ) -> Result<Option<(Session, Place)>, ConnectError> {
-        match waiting.receive_confirm(proof) {
-            Ok((session, answer)) => {
+            Heard::Proved(session, answer, place) => {
                 self.relay(&place, &answer).await?;
                 self.tell_result(&place, Outcome::Confirmed).await?;
                 Ok(Some((session, place)))
             }
-            Err(error @ HandshakeError::NoCommonVersion) => Err(error.into()),
-            Err(_) => {
+            Heard::Wrong(place) => {
                 self.tell_result(&place, Outcome::WrongCode).await?;
                 let step = self.attempts.handle_wrong_password(mode(place.door));
                 self.go_on(place.door, step, AttemptFailure::WrongCode, tell).await?;
