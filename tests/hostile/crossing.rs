@@ -168,10 +168,9 @@ async fn ten_thousand_candidates_cost_a_sender_neither_time_nor_memory() {
     let session = confirmed.receive_confirm(&client.body().await).unwrap();
     assert!(matches!(client.hear().await, Some(ClientMessage::Result { outcome: Outcome::Confirmed, .. })));
     let (mut sealer, mut opener) = halves(session.signal_keys);
-    let Signal::Description { sdp, .. } = opener.open(&client.body().await).unwrap() else {
-        panic!("an offer")
-    };
-    let role = Role::Responder { remote_description: sdp };
+    let offer = opener.open(&client.body().await).unwrap();
+    let Signal::Description { sdp: remote_description, .. } = offer else { panic!("an offer") };
+    let role = Role::Responder { remote_description };
     let own = Negotiation::start(PeerConfig { ice_servers: Vec::new(), role }).await.unwrap();
     let sdp = own.local_description().to_owned();
     flood(&mut client, &mut sealer, DescriptionKind::Answer, sdp).await;

@@ -74,7 +74,7 @@ impl Client {
             match frame.ok()? {
                 Message::Text(text) => return Some(ClientMessage::parse(text.as_str()).unwrap()),
                 Message::Close(_) => return None,
-                _ => {}
+                Message::Binary(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
             }
         }
     }

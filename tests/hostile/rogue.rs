@@ -18,7 +18,7 @@ use webrtc::runtime::TokioRuntime;
 use wire::generation::Generation;
 use wire::keys::{Binding, SessionSecret};
 use wire::message::Message;
-use wire::record::{HEADER_LEN, MAX_RECORD_LEN, Opener, Sealer, TAG_LEN};
+use wire::record::{HEADER_LEN, MAX_RECORD_LEN, Sealer, TAG_LEN};
 use wire::signal::{CheckedDescription, DescriptionKind, Signal, SignalOpener, SignalSealer};
 
 use super::entry::{Raw, offer};
@@ -76,16 +76,14 @@ impl Rogue {
             .with_include_loopback_candidate(true)
             .with_sctp_max_message_size(SctpMaxMessageSize::Unbounded)
             .build();
-        let peer = PeerConnectionBuilder::new()
+        let building = PeerConnectionBuilder::new()
             .with_configuration(RTCConfigurationBuilder::new().build())
             .with_handler(Arc::new(Handler(reports)))
             .with_setting_engine(settings)
             .with_runtime(Arc::new(TokioRuntime))
             .with_udp_addrs(vec![SocketAddr::from(([127, 0, 0, 1], 0))])
-            .build()
-            .await
-            .unwrap();
-        let peer: Box<dyn PeerConnection> = Box::new(peer);
+            .build();
+        let peer: Box<dyn PeerConnection> = Box::new(Box::pin(building).await.unwrap());
         let ordered = !matches!(misdeed, Misdeed::Unordered);
         let init = RTCDataChannelInit { ordered, negotiated: Some(0), ..Default::default() };
         let channel = peer.create_data_channel("send", Some(init)).await.unwrap();
@@ -133,7 +131,11 @@ impl Rogue {
                             };
                             let _ = self.peer.add_ice_candidate(init).await;
                         }
-                        _ => {}
+                        Signal::Generations { .. }
+                        | Signal::EndOfCandidates { .. }
+                        | Signal::Relay { .. }
+                        | Signal::Abort { .. }
+                        | Signal::Unknown => {}
                     }
                 }
             }
@@ -153,7 +155,12 @@ impl Rogue {
             match timeout(PATIENCE, self.channel.poll()).await.expect("the program says something")? {
                 DataChannelEvent::OnMessage(message) => return Some(message.data),
                 DataChannelEvent::OnClose => return None,
-                _ => {}
+                DataChannelEvent::OnOpen
+                | DataChannelEvent::OnError
+                | DataChannelEvent::OnClosing
+                | DataChannelEvent::OnBufferedAmountLow
+                | DataChannelEvent::OnBufferedAmountHigh
+                | _ => {}
             }
         }
     }
@@ -224,37 +231,33 @@ fn generation(secret: SessionSecret, offer: &str, answer: &str) -> Generation {
 }
 
 /// An open generation with a real receiver.
-async fn with_receiver(
-    host: &Host,
-    room: &Room,
-    misdeed: Misdeed,
-) -> (Program, Rogue, Way, (Sealer, Opener)) {
+async fn with_receiver(host: &Host, room: &Room, misdeed: Misdeed) -> (Program, Rogue, Way, Sealer) {
     let Known { program, stranger, secret, sealer, opener, .. } = known_sender(host, room).await;
     let mut way = Way { stranger, sealer, opener };
-    let mut rogue = Rogue::new(misdeed).await;
+    let mut rogue = Box::pin(Rogue::new(misdeed)).await;
     let offer = rogue.offer().await;
     way.describe(DescriptionKind::Offer, offer.clone()).await;
     let answer = rogue.open(&mut way).await.expect("an answer");
     let generation = generation(secret, &offer, &answer);
     let opening = rogue.hear().await.unwrap();
-    let (sealer, opener, reply) = generation.sender(&opening, entropy::seed().unwrap()).unwrap();
+    let (seals, _, reply) = generation.sender(&opening, entropy::seed().unwrap()).unwrap();
     rogue.send(BytesMut::from(reply.as_slice())).await;
-    (program, rogue, way, (sealer, opener))
+    (program, rogue, way, seals)
 }
 
 /// An open generation with a real sender.
-async fn with_sender(host: &Host, room: &Room, misdeed: Misdeed) -> (Program, Rogue, Way, (Sealer, Opener)) {
+async fn with_sender(host: &Host, room: &Room, misdeed: Misdeed) -> (Program, Rogue, Way, Sealer) {
     let Known { program, stranger, secret, sealer, opener, offer } = known_receiver(host, room).await;
     let mut way = Way { stranger, sealer, opener };
-    let mut rogue = Rogue::new(misdeed).await;
+    let mut rogue = Box::pin(Rogue::new(misdeed)).await;
     let answer = rogue.answer(&offer).await;
     way.describe(DescriptionKind::Answer, answer.clone()).await;
     rogue.open(&mut way).await;
     let generation = generation(secret, &offer, &answer);
     let (waiting, opening) = generation.receiver(entropy::seed().unwrap());
     rogue.send(BytesMut::from(opening.as_slice())).await;
-    let keys = waiting.receive(&rogue.hear().await.unwrap()).unwrap();
-    (program, rogue, way, keys)
+    let (seals, _) = waiting.receive(&rogue.hear().await.unwrap()).unwrap();
+    (program, rogue, way, seals)
 }
 
 #[track_caller]
@@ -270,7 +273,7 @@ async fn a_receiver_takes_records_over_one_channel_and_nothing_else() {
     let host = Host::start().await;
     for misdeed in MISDEEDS {
         let room = Room::new();
-        let (program, rogue, way, (mut sealer, _)) = with_receiver(&host, &room, misdeed).await;
+        let (program, rogue, way, mut sealer) = Box::pin(with_receiver(&host, &room, misdeed)).await;
         rogue.commit(misdeed, &mut sealer).await;
         if let Misdeed::Unordered = misdeed {
             // It agreed, and is not told that the order is left to chance.
@@ -290,7 +293,7 @@ async fn a_sender_takes_records_over_one_channel_and_nothing_else() {
     let host = Host::start().await;
     for misdeed in MISDEEDS.into_iter().filter(|misdeed| !matches!(misdeed, Misdeed::Unordered)) {
         let room = Room::new();
-        let (program, rogue, way, (mut sealer, _)) = with_sender(&host, &room, misdeed).await;
+        let (program, rogue, way, mut sealer) = Box::pin(with_sender(&host, &room, misdeed)).await;
         rogue.commit(misdeed, &mut sealer).await;
         assert_refused(&program.end().await, misdeed);
         drop(way);

@@ -101,7 +101,8 @@ pub struct SignalOpener {
 /// What the keys of one meeting are for. Those of the first are in [`crate::handshake::Session`], those of a later one
 /// come from a [`Meeting`].
 pub fn halves(keys: SignalKeys) -> (SignalSealer, SignalOpener) {
-    (SignalSealer::new(&keys.seal), SignalOpener::new(&keys.open))
+    let SignalKeys { seal, open } = keys;
+    (SignalSealer::new(&seal), SignalOpener::new(&open))
 }
 
 /// This side's half of a later meeting: the body to send in clear, then the other side's completes it.
