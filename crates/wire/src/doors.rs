@@ -190,7 +190,7 @@ impl Doors {
             }
             ServerMessage::DoorClosed { door, reason } => self.handle_closed(door, reason, now),
             ServerMessage::Refused { reason, retry_after } => {
-                self.end(Closed::Refused { reason, retry_after })
+                self.end(Closed::Refused { reason, retry_after });
             }
             ServerMessage::Unknown => {}
         }
