@@ -147,7 +147,7 @@ impl Receiver {
         }
     }
 
-    /// A generation is open: the sender is told what this side knows. When the manifest was accepted in an earlier one,
+    /// A generation is open: the sender is told what this side knows. While [`Receiver::is_resuming`] says so after that,
     /// [`Receiver::handle_accept`] must follow with what is on disk.
     pub fn handle_generation(&mut self) {
         if self.is_over() {
@@ -266,6 +266,12 @@ impl Receiver {
     #[must_use]
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outbox.pop_front()
+    }
+
+    /// Whether the user agreed in an earlier generation, and [`Receiver::handle_accept`] has yet to say what is on disk in
+    /// this one.
+    pub fn is_resuming(&self) -> bool {
+        self.accepted && matches!(self.state, State::Asking)
     }
 
     /// Whether the sender has confirmed that it knows of the success.
