@@ -5,14 +5,17 @@
 //! files on the disk, and how long it took.
 
 mod content;
+mod crossing;
 mod entry;
 mod host;
+mod liar;
 mod names;
 mod offers;
 mod peer;
 mod program;
 mod records;
 mod requests;
+mod rogue;
 mod room;
 mod servers;
 mod strangers;

@@ -9,9 +9,9 @@ use tokio::time::timeout;
 use url::Url;
 use wire::code::Code;
 use wire::handshake::{Receiver, Sender};
-use wire::keys::link_slot;
+use wire::keys::{SessionSecret, link_slot};
 use wire::link::ShareLink;
-use wire::signal::{DescriptionKind, Signal, SignalOpener, SignalSealer, first_meeting};
+use wire::signal::{DescriptionKind, Signal, SignalOpener, SignalSealer, halves};
 use wire::signaling::{Body, Claim, ClientMessage, Door, Outcome, SIGNALING_VERSION, ServerMessage};
 
 use super::host::Host;
@@ -23,7 +23,7 @@ use super::room::Room;
 const BOUND: Duration = Duration::from_secs(45);
 
 /// A pairing at a door, from the wrong side.
-struct Stranger {
+pub(super) struct Stranger {
     connection: Connection,
     door: Door,
     attempt: u32,
@@ -58,14 +58,14 @@ impl Stranger {
         self.connection.send(&result).await.unwrap();
     }
 
-    async fn say(&mut self, bytes: &[u8]) {
+    pub(super) async fn say(&mut self, bytes: &[u8]) {
         let Self { door, attempt, .. } = *self;
         let body = Body::from_bytes(bytes);
         let _ = self.connection.send(&ClientMessage::Relay { door, attempt, body }).await;
     }
 
     /// The next body of the other side; `None` once it is gone.
-    async fn hear(&mut self) -> Option<Vec<u8>> {
+    pub(super) async fn hear(&mut self) -> Option<Vec<u8>> {
         loop {
             match timeout(PATIENCE, self.connection.recv()).await.unwrap() {
                 Ok(ServerMessage::Relay { body, .. }) => return Some(body.to_bytes().unwrap()),
@@ -323,8 +323,19 @@ async fn a_recorded_hello_and_proof_are_worth_one_wrong_guess() {
     assert_eq!(count(&stdout, r#""reason":"wrong_code""#), 1, "{stdout}");
 }
 
-/// A stranger that knows the password, past the handshake with a real receiver.
-async fn known_sender(host: &Host, room: &Room) -> (Program, Stranger, SignalSealer, SignalOpener) {
+/// A stranger that knows the password, past the handshake with a real program.
+pub(super) struct Known {
+    pub(super) program: Program,
+    pub(super) stranger: Stranger,
+    pub(super) secret: SessionSecret,
+    pub(super) sealer: SignalSealer,
+    pub(super) opener: SignalOpener,
+    /// The description that a sender began with; nothing of a receiver.
+    pub(super) offer: String,
+}
+
+/// In the place of the sender.
+pub(super) async fn known_sender(host: &Host, room: &Room) -> Known {
     let (program, mut stranger, at, link) = lure(host, room).await;
     let sender = Sender::new(link.password(), &at, entropy::seed().unwrap());
     let (waiting, answer) = sender.receive_hello(&stranger.hear().await.unwrap()).unwrap();
@@ -332,12 +343,12 @@ async fn known_sender(host: &Host, room: &Room) -> (Program, Stranger, SignalSea
     let (session, proof) = waiting.receive_confirm(&stranger.hear().await.unwrap()).unwrap();
     stranger.say(&proof).await;
     stranger.confirm().await;
-    let (sealer, opener) = first_meeting(&session);
-    (program, stranger, sealer, opener)
+    let (sealer, opener) = halves(session.signal_keys);
+    Known { program, stranger, secret: session.secret, sealer, opener, offer: String::new() }
 }
 
-/// A stranger that knows the password, past the handshake with a real sender, and what that offered.
-async fn known_receiver(host: &Host, room: &Room) -> (Program, Stranger, SignalSealer, String) {
+/// In the place of the receiver.
+pub(super) async fn known_receiver(host: &Host, room: &Room) -> Known {
     let file = room.file("a.txt", b"content");
     let (program, invitation) = Program::send(room, host.url.as_str(), &file, &["--link-only"]).await;
     let link: ShareLink = invitation.link.parse().unwrap();
@@ -348,11 +359,11 @@ async fn known_receiver(host: &Host, room: &Room) -> (Program, Stranger, SignalS
     let (confirmed, proof) = receiver.receive_hello(&stranger.hear().await.unwrap()).unwrap();
     stranger.say(&proof).await;
     let session = confirmed.receive_confirm(&stranger.hear().await.unwrap()).unwrap();
-    let (sealer, mut opener) = first_meeting(&session);
+    let (sealer, mut opener) = halves(session.signal_keys);
     loop {
         let signal = opener.open(&stranger.hear().await.unwrap()).unwrap();
         if let Signal::Description { sdp, .. } = signal {
-            return (program, stranger, sealer, sdp);
+            return Known { program, stranger, secret: session.secret, sealer, opener, offer: sdp };
         }
     }
 }
@@ -391,7 +402,7 @@ async fn a_receiver_refuses_descriptions_that_promise_too_much_or_too_little() {
     let good = Negotiation::start(config).await.unwrap();
     for (what, sdp) in bad_descriptions(good.local_description()) {
         let room = Room::new();
-        let (program, mut stranger, mut sealer, _) = known_sender(&host, &room).await;
+        let Known { program, mut stranger, mut sealer, .. } = known_sender(&host, &room).await;
         stranger.say(&sealer.seal(&description(DescriptionKind::Offer, sdp))).await;
         let ending = program.end().await;
         ending.assert_failed(1);
@@ -407,7 +418,7 @@ async fn a_sender_refuses_descriptions_that_promise_too_much_or_too_little() {
     let good = good.local_description().replace("a=setup:actpass", "a=setup:active");
     for (what, sdp) in bad_descriptions(&good) {
         let room = Room::new();
-        let (program, mut stranger, mut sealer, _) = known_receiver(&host, &room).await;
+        let Known { program, mut stranger, mut sealer, .. } = known_receiver(&host, &room).await;
         stranger.say(&sealer.seal(&description(DescriptionKind::Answer, sdp))).await;
         let ending = program.end().await;
         ending.assert_failed(1);
@@ -420,7 +431,7 @@ async fn signals_that_were_altered_cut_or_played_again_are_refused() {
     let host = Host::start().await;
     for index in 0..8 {
         let room = Room::new();
-        let (program, mut stranger, mut sealer, _) = known_sender(&host, &room).await;
+        let Known { program, mut stranger, mut sealer, .. } = known_sender(&host, &room).await;
         let mut body = sealer.seal(&Signal::Relay { generation: 9 });
         let len = body.len();
         match index {
@@ -444,7 +455,7 @@ async fn signals_that_were_altered_cut_or_played_again_are_refused() {
 async fn a_description_of_somebody_else_leads_nowhere_within_the_time_for_finding_a_path() {
     let host = Host::start().await;
     let room = Room::new();
-    let (program, mut stranger, mut sealer, _) = known_sender(&host, &room).await;
+    let Known { program, mut stranger, mut sealer, .. } = known_sender(&host, &room).await;
     let config = PeerConfig { ice_servers: Vec::new(), role: Role::Initiator };
     let negotiation = Negotiation::start(config).await.unwrap();
     // The certificate of one connection is promised, that of another is shown.

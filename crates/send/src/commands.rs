@@ -500,6 +500,9 @@ fn refusal(reason: CloseReason) -> &'static str {
     }
 }
 
+/// The longest wait that is passed on as the server states it: its longest block is an hour.
+const LONGEST_WAIT: Duration = Duration::from_hours(24);
+
 fn refusal_hint(reason: CloseReason, retry_after: Option<Duration>) -> Cow<'static, str> {
     match (reason, retry_after) {
         (CloseReason::TokenRequired, _) => {
@@ -508,7 +511,10 @@ fn refusal_hint(reason: CloseReason, retry_after: Option<Duration>) -> Cow<'stat
         (CloseReason::UnsupportedVersion, _) => {
             Cow::Borrowed("update send, or ask the server's operator to update it")
         }
-        (_, Some(wait)) => Cow::Owned(format!("try again in {}", units::duration(wait))),
+        (_, Some(wait)) if wait <= LONGEST_WAIT => {
+            Cow::Owned(format!("try again in {}", units::duration(wait)))
+        }
+        (_, Some(_)) => Cow::Borrowed("try again tomorrow, or use another server"),
         (_, None) => Cow::Borrowed("try again in a minute, or use another server"),
     }
 }
@@ -647,11 +653,16 @@ mod tests {
     #[test]
     fn a_busy_server_says_when_to_come_back() {
         let server = "https://drop.example.org".to_owned();
-        let retry_after = Some(Duration::from_secs(90));
-        let error = Error::ServerRefused { server, reason: CloseReason::RateLimited, retry_after };
-        let text = error.to_string();
+        let refused = |seconds| Error::ServerRefused {
+            server: server.clone(),
+            reason: CloseReason::RateLimited,
+            retry_after: Some(Duration::from_secs(seconds)),
+        };
+        let text = refused(90).to_string();
         assert_eq!(text, "the server https://drop.example.org refused: too many attempts from this network");
-        assert_eq!(error.hint().as_deref(), Some("try again in 1 min 30 s"));
+        assert_eq!(refused(90).hint().as_deref(), Some("try again in 1 min 30 s"));
+        let absurd = refused(u32::MAX.into());
+        assert_eq!(absurd.hint().as_deref(), Some("try again tomorrow, or use another server"));
     }
 
     #[test]

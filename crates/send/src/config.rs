@@ -14,6 +14,8 @@ use thiserror::Error;
 use url::Url;
 use wire::code::Password;
 
+pub use wire::doors::Typed;
+
 /// Everything that can be set, resolved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -46,17 +48,6 @@ pub struct Config {
     pub stun: Vec<StunUrl>,
     /// Where `send serve` listens. Default: `[::]:8080`.
     pub listen: SocketAddr,
-}
-
-/// What the sender makes up for a receiver to type.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Typed {
-    /// This many decimal digits, [`Password::MIN_DIGITS`] to [`Password::MAX_DIGITS`].
-    Digits(usize),
-    /// This many words, [`Password::MIN_WORDS`] to [`Password::MAX_WORDS`].
-    Words(usize),
-    /// Nothing: only the link is open.
-    LinkOnly,
 }
 
 /// What happens to files that exist where one is received.

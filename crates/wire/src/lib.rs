@@ -18,6 +18,7 @@ pub mod attempts;
 pub mod handshake;
 pub mod record;
 
+pub mod doors;
 pub mod generation;
 
 pub mod manifest;

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::cipher::{Cipher, TAG_LEN};
-use crate::handshake::{Seed, Session, kind};
-use crate::keys::{DirectionalKeys, Key, SessionSecret};
+use crate::handshake::{Seed, kind};
+use crate::keys::{Key, SessionSecret, SignalKeys};
 use crate::record::MAX_RECORD_LEN;
 use crate::signaling::Role;
 
@@ -98,9 +98,11 @@ pub struct SignalOpener {
     next: u64,
 }
 
-/// The signals of the first meeting, right behind the handshake.
-pub fn first_meeting(session: &Session) -> (SignalSealer, SignalOpener) {
-    halves(session.signal_keys(), session.role())
+/// What the keys of one meeting are for. Those of the first are in [`crate::handshake::Session`], those of a later one
+/// come from a [`Meeting`].
+pub fn halves(keys: SignalKeys) -> (SignalSealer, SignalOpener) {
+    let SignalKeys { seal, open } = keys;
+    (SignalSealer::new(&seal), SignalOpener::new(&open))
 }
 
 /// This side's half of a later meeting: the body to send in clear, then the other side's completes it.
@@ -137,7 +139,7 @@ impl Meeting {
             Role::Sender => self.secret.meeting(&self.nonce, &theirs),
             Role::Receiver => self.secret.meeting(&theirs, &self.nonce),
         };
-        Ok(halves(keys, self.role))
+        Ok(halves(SignalKeys::new(keys, self.role)))
     }
 }
 
@@ -295,11 +297,6 @@ pub enum SignalError {
     /// More candidates than any machine has.
     #[error("the session description has too many candidates")]
     TooManyCandidates,
-}
-
-fn halves(keys: DirectionalKeys, role: Role) -> (SignalSealer, SignalOpener) {
-    let (seal, open) = keys.into_seal_and_open(role);
-    (SignalSealer::new(&seal), SignalOpener::new(&open))
 }
 
 fn meet_kind(role: Role) -> u8 {

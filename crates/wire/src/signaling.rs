@@ -313,6 +313,34 @@ pub enum CloseReason {
 }
 
 impl CloseReason {
+    /// Every reason that a close frame can give.
+    const ALL: [Self; 17] = [
+        Self::Gone,
+        Self::NoSuchCode,
+        Self::WrongCode,
+        Self::Expired,
+        Self::Exhausted,
+        Self::OtherDoor,
+        Self::ConfirmTimeout,
+        Self::RateLimited,
+        Self::Busy,
+        Self::TokenRequired,
+        Self::UnsupportedVersion,
+        Self::BadMessage,
+        Self::IdleTimeout,
+        Self::SlowReader,
+        Self::Replaced,
+        Self::GoingAway,
+        Self::Unknown,
+    ];
+
+    /// The reason with this close code; [`CloseReason::Unknown`] for those of 4000 to 4999 that no version has named yet,
+    /// nothing for those of the WebSocket protocol itself.
+    pub fn from_code(code: u16) -> Option<Self> {
+        let named = Self::ALL.into_iter().find(|reason| reason.code() == code);
+        named.or_else(|| (4000..5000).contains(&code).then_some(Self::Unknown))
+    }
+
     /// The WebSocket close code, 4000 to 4099 (the private range of RFC 6455 §7.4.2).
     pub fn code(self) -> u16 {
         match self {
@@ -370,6 +398,17 @@ frame!(ServerMessage);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_reason_has_a_close_code_of_its_own() {
+        for reason in CloseReason::ALL {
+            assert_eq!(CloseReason::from_code(reason.code()), Some(reason));
+            assert!((4000..4100).contains(&reason.code()), "{reason:?}");
+        }
+        let codes = [1000, 1001, 3999, 4016, 4999, 5000];
+        let unknown = Some(CloseReason::Unknown);
+        assert_eq!(codes.map(CloseReason::from_code), [None, None, None, unknown, unknown, None]);
+    }
 
     fn nameplate() -> Nameplate {
         Nameplate::new(48).unwrap()

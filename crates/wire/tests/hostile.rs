@@ -16,7 +16,7 @@ use wire::handshake::{HandshakeError, Receiver, Sender};
 use wire::keys::Binding;
 use wire::message::{AbortReason, CHUNK_LEN, Message, decode};
 use wire::record::{MAX_PLAINTEXT_LEN, RecordError};
-use wire::signal::{Signal, SignalError, first_meeting, is_usable_candidate};
+use wire::signal::{Signal, SignalError, halves, is_usable_candidate};
 use wire::signaling::{Claim, Slot};
 use wire::transfer::TransferError;
 
@@ -67,7 +67,8 @@ fn the_secret_is_in_no_body_and_no_debug_text() {
     shown.push(format!("{sender:?} {receiver:?}"));
     let (session_s, four) = sender.receive_confirm(&three).unwrap();
     let session_r = receiver.receive_confirm(&four).unwrap();
-    shown.push(format!("{session_s:?} {session_r:?} {:?}", first_meeting(&session_s)));
+    shown.push(format!("{session_s:?} {session_r:?}"));
+    shown.push(format!("{:?}", halves(session_s.signal_keys)));
     let code = format!("48-{secret}").parse::<Code>().unwrap();
     shown.push(format!("{code:?} {:?}", format!("48-{secret}9").parse::<Code>()));
     assert!(!shown.concat().contains("7391"), "{shown:?}");
@@ -182,8 +183,8 @@ fn typed_codes_and_links_never_meet() {
 #[test]
 fn a_signal_of_any_shorter_length_is_refused() {
     let ends = sessions(1);
-    let body = first_meeting(&ends.0).0.seal(&Signal::Relay { generation: 1 });
-    let mut opener = first_meeting(&ends.1).1;
+    let body = halves(ends.0.signal_keys).0.seal(&Signal::Relay { generation: 1 });
+    let mut opener = halves(ends.1.signal_keys).1;
     for len in 0..body.len() {
         assert_eq!(opener.open(&body[..len]), Err(SignalError::Malformed), "{len} bytes");
     }
@@ -195,8 +196,8 @@ fn a_signal_changed_in_any_byte_is_refused() {
     let ends = sessions(1);
     let signal =
         Signal::Candidate { generation: 1, restart: 0, candidate: String::new(), mid: String::new() };
-    let body = first_meeting(&ends.0).0.seal(&signal);
-    let mut opener = first_meeting(&ends.1).1;
+    let body = halves(ends.0.signal_keys).0.seal(&signal);
+    let mut opener = halves(ends.1.signal_keys).1;
     for at in 0..body.len() {
         let mut changed = body.clone();
         changed[at] ^= 1;
@@ -247,8 +248,9 @@ fn a_record_changed_in_any_byte_does_not_open() {
 fn an_opening_record_changed_in_any_byte_is_refused() {
     let ends = sessions(1);
     let binding = Binding::webrtc(&[1; 32], &[2; 32]);
-    let end =
-        |session: &wire::handshake::Session| Generation::new(session.secret().clone(), 1, binding.clone());
+    let end = |session: &wire::handshake::Session| {
+        Generation::new(session.secret.clone(), 1, binding.clone()).unwrap()
+    };
     let (_, from_r) = end(&ends.1).receiver(seed(1));
     for at in 0..from_r.len() {
         let mut changed = from_r.clone();
@@ -359,11 +361,11 @@ fn no_key_and_counter_meet_twice_in_a_hundred_generations() {
 #[test]
 fn the_same_generation_opened_again_has_other_keys() {
     let ends = sessions(1);
-    let binding = Binding::relay(&ends.0.secret().resume_slot());
+    let binding = Binding::relay(&ends.0.secret.resume_slot());
     let mut records = BTreeSet::new();
     for entropy in 0..10 {
         let end = |session: &wire::handshake::Session| {
-            Generation::new(session.secret().clone(), 1, binding.clone())
+            Generation::new(session.secret.clone(), 1, binding.clone()).unwrap()
         };
         let (_, from_r) = end(&ends.1).receiver(seed(7));
         let (mut sealer, _, _) = end(&ends.0).sender(&from_r, seed(100 + entropy)).unwrap();

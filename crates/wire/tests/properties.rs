@@ -17,7 +17,7 @@ use wire::manifest::{Entry, EntryKind, Manifest, ManifestBuilder, Purpose};
 use wire::message::{AbortReason, Batch, CHUNK_LEN, DeclineReason, Message, decode};
 use wire::record::{HEADER_LEN, Opener, RecordError, TAG_LEN};
 use wire::safe_path::SafePath;
-use wire::signal::{CheckedDescription, Meeting, Signal, first_meeting, is_usable_candidate};
+use wire::signal::{CheckedDescription, Meeting, Signal, halves, is_usable_candidate};
 use wire::signaling::{Body, ClientMessage, Role, ServerMessage};
 use wire::transfer::receiver::Held;
 use wire::transfer::{Receiver, Sender};
@@ -178,10 +178,10 @@ proptest! {
         let _ = handshake::Sender::new(&password, &at, seed(1)).receive_hello(&body);
         let _ = handshake::Receiver::new(&password, &at, seed(2)).0.receive_hello(&body);
         let ends = sessions(1);
-        let _ = Meeting::new(ends.0.secret().clone(), Role::Sender, seed(3)).0.receive(&body);
-        prop_assert!(first_meeting(&ends.0).1.open(&body).is_err());
+        let _ = Meeting::new(ends.0.secret.clone(), Role::Sender, seed(3)).0.receive(&body);
         let mut keys = open_generation(&ends, 1).unwrap();
         prop_assert!(opened(&mut keys.0.1, &body).is_err());
+        prop_assert!(halves(ends.0.signal_keys).1.open(&body).is_err());
     }
 
     #[test]
@@ -268,7 +268,7 @@ proptest! {
     #[test]
     fn signals_open_in_order_with_gaps_and_never_again(kept in vec(any::<bool>(), 1..20)) {
         let ends = sessions(1);
-        let (mut sealer, mut opener) = (first_meeting(&ends.0).0, first_meeting(&ends.1).1);
+        let (mut sealer, mut opener) = (halves(ends.0.signal_keys).0, halves(ends.1.signal_keys).1);
         for (highest, keep) in (0..).zip(kept) {
             let signal = Signal::Generations { highest };
             let body = sealer.seal(&signal);

@@ -273,10 +273,11 @@ impl Registry {
         }
     }
 
-    /// Ends a session whose sender has no door and asked for none.
+    /// Ends a session whose sender has no door, asked for none, and met nobody.
     pub(super) fn doorless_due(&mut self, id: MailboxId, now: Instant) {
         let Some(mailbox) = self.mailboxes.get(&id) else { return };
         if !mailbox.has_door()
+            && mailbox.confirmed.is_none()
             && let Some(sender) = mailbox.sender
         {
             self.handle_refusal(sender, CloseReason::Expired, None, now);

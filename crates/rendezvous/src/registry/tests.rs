@@ -424,6 +424,22 @@ fn a_sender_without_doors_that_asks_for_none_is_closed() {
 }
 
 #[test]
+fn a_pair_that_met_behind_a_second_code_is_left_alone() {
+    let mut bench = Bench::new();
+    let (sender, nameplate) = bench.sender(true, false);
+    bench.claim(Claim::Nameplate(nameplate.unwrap()));
+    bench.say(sender, result(Door::Typed, 1, Outcome::WrongCode));
+    bench.heard(sender);
+    bench.say(sender, ClientMessage::OpenDoor);
+    let Some(ServerMessage::Created { nameplate, .. }) = bench.heard(sender).pop() else { panic!("a door") };
+    let receiver = bench.claim(Claim::Nameplate(nameplate.unwrap()));
+    let Some(ServerMessage::Paired { attempt, .. }) = bench.heard(receiver).pop() else { panic!("a pair") };
+    bench.say(sender, result(Door::Typed, attempt, Outcome::Confirmed));
+    bench.pass(2 * DOORLESS);
+    assert_eq!((bench.closed.get(&sender), bench.closed.get(&receiver)), (None, None));
+}
+
+#[test]
 fn a_link_door_takes_one_attempt_per_two_seconds_and_never_exhausts() {
     let mut bench = Bench::new();
     let (sender, _) = bench.sender(false, true);

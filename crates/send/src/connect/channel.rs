@@ -4,12 +4,13 @@
 use bytes::BytesMut;
 use tokio::time::{Instant, timeout_at};
 use wire::generation::Generation;
+use wire::handshake::Session;
 use wire::keys::{Binding, SessionSecret};
 use wire::message::AbortReason;
 use wire::record::{Opener, Sealer};
 use wire::signal::{
     CheckedDescription, DescriptionKind, Fingerprint, MAX_CANDIDATES, Signal, SignalError, SignalOpener,
-    SignalSealer, first_meeting, is_usable_candidate,
+    SignalSealer, halves, is_usable_candidate,
 };
 use wire::signaling::{IceServer, Role};
 
@@ -45,12 +46,11 @@ pub(super) type Opened = (Sealer, Opener, Transport);
 pub async fn open(met: Met, stun: Vec<IceServer>) -> Result<(Channel, Rejoin), ConnectError> {
     let Met { session, mut pairing, mut ice_servers } = met;
     ice_servers.extend(stun.iter().cloned());
-    let (sealer, opener) = first_meeting(&session);
+    let Session { secret, signal_keys, role, .. } = session;
+    let (sealer, opener) = halves(signal_keys);
     let mut signals = Signals { pairing: &mut pairing, sealer, opener, generation: FIRST_GENERATION };
-    let opened = negotiate(&mut signals, session.secret(), session.role(), ice_servers).await?;
-    let (sealer, opener, transport) = opened;
-    let server = pairing.connection.server().clone();
-    let rejoin = Rejoin::new(server, session.secret().clone(), session.role(), stun);
+    let (sealer, opener, transport) = negotiate(&mut signals, &secret, role, ice_servers).await?;
+    let rejoin = Rejoin::new(pairing.connection.server().clone(), secret, role, stun);
     Ok((Channel { sealer, opener, transport, pairing }, rejoin))
 }
 
@@ -71,7 +71,7 @@ pub(super) async fn negotiate(
             return Err(error);
         }
     };
-    let generation = Generation::new(secret.clone(), signals.generation, binding);
+    let generation = Generation::new(secret.clone(), signals.generation, binding)?;
     let opened = timeout_at(deadline, open_generation(generation, role, found_transport)).await;
     let (sealer, opener, transport) = opened.unwrap_or(Err(ConnectError::NoPath))?;
     tracing::info!(path = ?transport.path, generation = signals.generation, "the other side is reached");

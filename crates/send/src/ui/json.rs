@@ -180,7 +180,6 @@ fn attempt_failure(failure: AttemptFailure) -> &'static str {
         AttemptFailure::WrongCode => "wrong_code",
         AttemptFailure::LeftEarly => "left_early",
         AttemptFailure::TooManyLeft => "too_many_left",
-        AttemptFailure::Expired => "expired",
     }
 }
 

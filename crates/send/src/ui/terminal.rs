@@ -168,7 +168,6 @@ fn attempt_failure(failure: AttemptFailure) -> &'static str {
         AttemptFailure::TooManyLeft => {
             "several came and left without proving the code, so it is closed. Nothing was disclosed."
         }
-        AttemptFailure::Expired => "nobody used the code in time; it no longer works.",
     }
 }
 

@@ -59,10 +59,10 @@ pub(crate) fn open_generation(
     number: u32,
 ) -> Result<(Keys, Keys), OpeningError> {
     let binding = Binding::webrtc(&[0x11; 32], &[0x22; 32]);
-    let end = |session: &Session| Generation::new(session.secret().clone(), number, binding.clone());
+    let end = |session: &Session| Generation::new(session.secret.clone(), number, binding.clone());
     let entropy = 1_000_000 + 2 * u64::from(number);
-    let (receiver, opening_r) = end(&sessions.1).receiver(seed(entropy));
-    let (sealer, opener, opening_s) = end(&sessions.0).sender(&opening_r, seed(entropy + 1))?;
+    let (receiver, opening_r) = end(&sessions.1)?.receiver(seed(entropy));
+    let (sealer, opener, opening_s) = end(&sessions.0)?.sender(&opening_r, seed(entropy + 1))?;
     Ok(((sealer, opener), receiver.receive(&opening_s)?))
 }
 

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use wire::code::{Code, Nameplate, Password};
 use wire::handshake::{HandshakeError, Receiver, Seed, Sender, Session};
-use wire::signal::{Signal, first_meeting};
+use wire::signal::{Signal, halves};
 use wire::signaling::{Claim, Slot};
 
 use super::{Hex, Splice, show};
@@ -124,7 +124,7 @@ pub(crate) fn handshake(given: &Handshake) -> Value {
     let mut expect = course.sent;
     match outcome {
         Ok((sender, receiver)) => {
-            expect.insert("session".to_owned(), session(&sender, &receiver));
+            expect.insert("session".to_owned(), session(sender, receiver));
         }
         Err((side, error)) => {
             expect.insert("refused".to_owned(), json!({ "by": side, "because": reason(error) }));
@@ -134,19 +134,19 @@ pub(crate) fn handshake(given: &Handshake) -> Value {
 }
 
 /// What both ends of a session show, which must be the same.
-fn session(sender: &Session, receiver: &Session) -> Value {
-    let slot = sender.secret().resume_slot();
-    assert_eq!(slot, receiver.secret().resume_slot());
-    assert_eq!(sender.verifier(), receiver.verifier());
-    let (mut from_sender, mut at_sender) = first_meeting(sender);
-    let (mut from_receiver, mut at_receiver) = first_meeting(receiver);
+fn session(sender: Session, receiver: Session) -> Value {
+    let slot = sender.secret.resume_slot();
+    assert_eq!(slot, receiver.secret.resume_slot());
+    assert_eq!(sender.verifier, receiver.verifier);
+    let (mut from_sender, mut at_sender) = halves(sender.signal_keys);
+    let (mut from_receiver, mut at_receiver) = halves(receiver.signal_keys);
     let signal = Signal::Generations { highest: 0 };
     let (s2r, r2s) = (from_sender.seal(&signal), from_receiver.seal(&signal));
     assert_eq!(at_receiver.open(&s2r), Ok(signal.clone()));
     assert_eq!(at_sender.open(&r2s), Ok(signal));
     json!({
         "resume_slot": show(slot.as_bytes()),
-        "verifier": sender.verifier().words(),
+        "verifier": sender.verifier.words(),
         "first_signals": { "s2r": show(&s2r), "r2s": show(&r2s) },
     })
 }

@@ -74,9 +74,9 @@ impl End {
     fn generation(&self, session: &Session) -> Generation {
         let binding = match &self.over {
             Transport::Webrtc(sender, receiver) => Binding::webrtc(&sender.array(), &receiver.array()),
-            Transport::Relay => Binding::relay(&session.secret().resume_slot()),
+            Transport::Relay => Binding::relay(&session.secret.resume_slot()),
         };
-        Generation::new(session.secret().clone(), self.number, binding)
+        Generation::new(session.secret.clone(), self.number, binding).unwrap()
     }
 
     fn nonce(&self) -> Seed {

@@ -3,9 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 use wire::handshake::Seed;
-use wire::signal::{
-    CheckedDescription, Meeting, Signal, SignalError, SignalOpener, SignalSealer, first_meeting,
-};
+use wire::signal::{CheckedDescription, Meeting, Signal, SignalError, SignalOpener, SignalSealer, halves};
 use wire::signaling::Role;
 
 use super::handshake::Handshake;
@@ -52,12 +50,11 @@ pub(crate) fn signal(given: &Signals) -> Value {
     let (sender, receiver) = given.handshake.sessions();
     let mut expect = json!({});
     let (mut at_sender, mut at_receiver): (Half, Half) = match &given.meeting {
-        None => (first_meeting(&sender), first_meeting(&receiver)),
+        None => (halves(sender.signal_keys), halves(receiver.signal_keys)),
         Some(nonces) => {
             let seed = |hex: &Hex| Seed::new(hex.array());
-            let (half_s, body_s) = Meeting::new(sender.secret().clone(), Role::Sender, seed(&nonces.sender));
-            let (half_r, body_r) =
-                Meeting::new(receiver.secret().clone(), Role::Receiver, seed(&nonces.receiver));
+            let (half_s, body_s) = Meeting::new(sender.secret, Role::Sender, seed(&nonces.sender));
+            let (half_r, body_r) = Meeting::new(receiver.secret, Role::Receiver, seed(&nonces.receiver));
             expect["meet"] = json!({ "sender": show(&body_s), "receiver": show(&body_r) });
             (half_s.receive(&body_r).unwrap(), half_r.receive(&body_s).unwrap())
         }

@@ -1,0 +1,363 @@
+//! The sender's doors: who comes, who proves what, and what a wrong proof costs (PROTOCOL.md §5.6).
+//!
+//! The rendezvous counts attempts too, but it cannot be trusted to: what spends a code is decided here, by
+//! [`crate::attempts`]. A machine like those of [`crate::transfer`]: it takes what happened through `handle_*` and says
+//! what to do through [`Doors::poll_output`]. Times are measured from any one moment of the driver's choice.
+
+mod visitor;
+
+use core::time::Duration;
+use std::collections::VecDeque;
+
+use crate::attempts::{Attempts, NextStep, REISSUE_LIMIT};
+use crate::code::{Code, Mode, Nameplate, Password};
+use crate::handshake::{HandshakeError, Seed, Session};
+use crate::keys::link_slot;
+use crate::signaling::{
+    Body, Claim, ClientMessage, CloseReason, Door, IceServer, Outcome, SIGNALING_VERSION, ServerMessage,
+};
+
+use self::visitor::{Heard, Visitor};
+
+/// How long a visitor may take to prove that it knows the password. The rendezvous ends an attempt after 10 s and frees the
+/// door; this is for one that does not.
+const PROOF_LIMIT: Duration = Duration::from_secs(12);
+
+/// Least time between two attempts at the link door: it has no other limit.
+const LINK_ATTEMPT_INTERVAL: Duration = Duration::from_secs(2);
+
+/// How long the rendezvous may take to open a door.
+const CREATE_LIMIT: Duration = Duration::from_secs(15);
+
+/// What the sender makes up for a receiver to type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Typed {
+    /// This many decimal digits, [`Password::MIN_DIGITS`] to [`Password::MAX_DIGITS`].
+    Digits(usize),
+    /// This many words, [`Password::MIN_WORDS`] to [`Password::MAX_WORDS`].
+    Words(usize),
+    /// Nothing: only the link is open.
+    LinkOnly,
+}
+
+/// Why an attempt at a door ended without a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AttemptFailure {
+    /// The other side proved another code: a typing mistake or a guess. The code is spent.
+    WrongCode,
+    /// The other side came and left without proving anything. The code still holds.
+    LeftEarly,
+    /// Too many came and left without proving anything. The code is spent.
+    TooManyLeft,
+}
+
+/// Why there is no door any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closed {
+    /// Nobody came in time.
+    Expired,
+    /// Every code was spent.
+    Exhausted {
+        /// How many there were.
+        codes: u8,
+    },
+    /// The rendezvous will not go on.
+    Refused {
+        /// Why.
+        reason: CloseReason,
+        /// When it is worth trying again, in seconds.
+        retry_after: Option<u32>,
+    },
+    /// The rendezvous said nothing when it was asked for a door.
+    Silent,
+    /// The rendezvous opened no typed door, for which it was asked.
+    NoNameplate,
+    /// Somebody knows the password and no version of the protocol that this side knows.
+    Incompatible(HandshakeError),
+}
+
+/// Which visitor, and what the rendezvous gave for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Where it came in.
+    pub door: Door,
+    /// Which attempt at that door it is.
+    pub attempt: u32,
+    /// Servers for finding a path.
+    pub ice_servers: Vec<IceServer>,
+}
+
+/// What to do next.
+#[derive(Debug)]
+pub enum Output {
+    /// Tell the rendezvous.
+    Say(ClientMessage),
+    /// Doors are open (again).
+    Open {
+        /// What to read aloud, if there is a typed door.
+        code: Option<Code>,
+        /// Why there is a new one; `None` for the first.
+        reissued: Option<AttemptFailure>,
+        /// How long they stay open, in seconds.
+        ttl: u32,
+        /// How many further codes there will be.
+        codes_left: u8,
+    },
+    /// Somebody came.
+    Knocked,
+    /// Somebody failed. When that cost the code, what follows says so.
+    Failed(AttemptFailure),
+    /// Somebody has proved that they know the password, and was answered. This is the last output.
+    Met(Box<(Session, Place)>),
+    /// No door is left. This is the last output.
+    Closed(Closed),
+}
+
+/// The open doors of one sender.
+#[derive(Debug)]
+pub struct Doors {
+    typed: Typed,
+    code: Option<Code>,
+    link: Option<Password>,
+    attempts: Attempts,
+    typed_visitor: Option<Visitor>,
+    link_visitor: Option<Visitor>,
+    next_link_attempt: Duration,
+    opening: Option<Opening>,
+    /// Whether the last code was spent, so that only the link is left.
+    is_exhausted: bool,
+    outputs: VecDeque<Output>,
+}
+
+/// A typed door that the rendezvous was asked for.
+#[derive(Debug)]
+struct Opening {
+    /// Why there has to be another; nothing for the first.
+    reissued: Option<AttemptFailure>,
+    deadline: Duration,
+}
+
+impl Doors {
+    /// Asks for doors: a typed one as `typed` says, and one for `link`. A private rendezvous wants a `token`.
+    pub fn new(typed: Typed, link: Option<Password>, token: Option<String>, now: Duration) -> Self {
+        let create = ClientMessage::Create {
+            v: SIGNALING_VERSION,
+            typed: typed != Typed::LinkOnly,
+            link_slot: link.as_ref().and_then(link_slot),
+            token,
+        };
+        Self {
+            typed,
+            code: None,
+            link,
+            attempts: Attempts::default(),
+            typed_visitor: None,
+            link_visitor: None,
+            next_link_attempt: now,
+            opening: Some(Opening { reissued: None, deadline: now + CREATE_LIMIT }),
+            is_exhausted: false,
+            outputs: VecDeque::from([Output::Say(create)]),
+        }
+    }
+
+    /// What to do next; `None` until something happens.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When [`Doors::handle_time`] is due at the latest; `None` when nothing is waited for.
+    pub fn deadline(&self) -> Option<Duration> {
+        let visitors = self.typed_visitor.iter().chain(&self.link_visitor).map(|visitor| visitor.deadline);
+        visitors.chain(self.opening.as_ref().map(|opening| opening.deadline)).min()
+    }
+
+    /// The rendezvous said something. `seed` is for what has to be made up because of it: a password, a key exchange.
+    pub fn handle_message(&mut self, message: ServerMessage, now: Duration, seed: Seed) {
+        match message {
+            ServerMessage::Created { nameplate, ttl } => self.handle_created(nameplate, ttl, seed),
+            ServerMessage::Paired { door, attempt, ice_servers } => {
+                self.admit(Place { door, attempt, ice_servers }, now, seed);
+            }
+            ServerMessage::Relay { door, attempt, body } => {
+                if let Some(visitor) = self.take_visitor(door, attempt) {
+                    self.listen(visitor, &body, now);
+                }
+            }
+            ServerMessage::Left { door, attempt, .. } => {
+                if self.take_visitor(door, attempt).is_some() {
+                    self.handle_soft(door, now);
+                }
+            }
+            ServerMessage::DoorClosed { door, reason } => self.handle_closed(door, reason, now),
+            ServerMessage::Refused { reason, retry_after } => {
+                self.end(Closed::Refused { reason, retry_after })
+            }
+            ServerMessage::Unknown => {}
+        }
+    }
+
+    /// Ends what was given its time.
+    pub fn handle_time(&mut self, now: Duration) {
+        if self.opening.take_if(|opening| opening.deadline <= now).is_some() {
+            return self.end(Closed::Silent);
+        }
+        for door in [Door::Typed, Door::Link] {
+            if self.visitor(door).take_if(|visitor| visitor.deadline <= now).is_some() {
+                self.handle_soft(door, now);
+            }
+        }
+    }
+
+    /// The rendezvous opened doors; now there is a code.
+    fn handle_created(&mut self, nameplate: Option<Nameplate>, ttl: u32, seed: Seed) {
+        let Some(Opening { reissued, .. }) = self.opening.take() else { return };
+        self.code = nameplate.and_then(|nameplate| Code::new(nameplate, self.new_password(seed)?));
+        if self.code.is_none() && self.typed != Typed::LinkOnly {
+            return self.end(Closed::NoNameplate);
+        }
+        let (code, codes_left) = (self.code.clone(), self.attempts.reissues_left());
+        self.outputs.push_back(Output::Open { code, reissued, ttl, codes_left });
+    }
+
+    fn new_password(&self, seed: Seed) -> Option<Password> {
+        let entropy = *seed.into_bytes().first_chunk().expect("a seed has 32 bytes");
+        match self.typed {
+            Typed::Digits(count) => Some(Password::from_digits(count, entropy)),
+            Typed::Words(count) => Some(Password::from_words(count, entropy)),
+            Typed::LinkOnly => None,
+        }
+    }
+
+    /// Lets a visitor in, if the door is one of ours.
+    fn admit(&mut self, place: Place, now: Duration, seed: Seed) {
+        let (password, at) = match (place.door, &self.code, &self.link) {
+            (Door::Typed, Some(code), _) => (code.password(), Claim::Nameplate(code.nameplate())),
+            (Door::Link, _, Some(link)) if now >= self.next_link_attempt => {
+                self.next_link_attempt = now + LINK_ATTEMPT_INTERVAL;
+                let Some(slot) = link_slot(link) else { return };
+                (link, Claim::Slot(slot))
+            }
+            _ => return,
+        };
+        let door = place.door;
+        *self.visitor(door) = Some(Visitor::new(place, password, &at, seed, now));
+        self.outputs.push_back(Output::Knocked);
+    }
+
+    /// Takes a visitor's next handshake message. The right proof, and there is a session; a wrong one, and the code is burnt.
+    fn listen(&mut self, visitor: Visitor, body: &Body, now: Duration) {
+        match visitor.hear(body) {
+            Heard::Stays(visitor, answer) => {
+                let door = visitor.place.door;
+                if let Some(answer) = answer {
+                    self.relay(&visitor.place, &answer);
+                }
+                *self.visitor(door) = Some(visitor);
+            }
+            Heard::Proved(session, answer, place) => {
+                self.relay(&place, &answer);
+                self.tell_result(&place, Outcome::Confirmed);
+                self.outputs.push_back(Output::Met(Box::new((session, place))));
+            }
+            Heard::Wrong(place) => {
+                self.tell_result(&place, Outcome::WrongCode);
+                let step = self.attempts.handle_wrong_password(mode(place.door));
+                self.go_on(place.door, step, AttemptFailure::WrongCode, now);
+            }
+            Heard::Incompatible(error) => self.end(Closed::Incompatible(error)),
+        }
+    }
+
+    /// Somebody left, or did nothing useful, before proving anything.
+    fn handle_soft(&mut self, door: Door, now: Duration) {
+        match self.attempts.handle_soft(mode(door)) {
+            NextStep::Wait => self.outputs.push_back(Output::Failed(AttemptFailure::LeftEarly)),
+            step @ (NextStep::Reissue | NextStep::GiveUp) => {
+                self.go_on(door, step, AttemptFailure::TooManyLeft, now);
+            }
+        }
+    }
+
+    /// The rendezvous closed a door.
+    fn handle_closed(&mut self, door: Door, reason: CloseReason, now: Duration) {
+        let is_open = match door {
+            Door::Typed => self.code.is_some(),
+            Door::Link => self.link.is_some(),
+            Door::Meeting => false,
+        };
+        if !is_open {
+            return;
+        }
+        *self.visitor(door) = None;
+        if reason == CloseReason::Exhausted && door == Door::Typed {
+            let step = self.attempts.handle_door_closed();
+            return self.go_on(door, step, AttemptFailure::TooManyLeft, now);
+        }
+        self.close(door);
+        self.require_open_door();
+    }
+
+    /// Closes a door and asks for another, or goes on with the doors that are left.
+    fn go_on(&mut self, door: Door, step: NextStep, failure: AttemptFailure, now: Duration) {
+        self.close(door);
+        self.outputs.push_back(Output::Failed(failure));
+        if step == NextStep::Reissue {
+            self.outputs.push_back(Output::Say(ClientMessage::OpenDoor));
+            self.opening = Some(Opening { reissued: Some(failure), deadline: now + CREATE_LIMIT });
+            return;
+        }
+        self.is_exhausted |= door == Door::Typed;
+        self.require_open_door();
+    }
+
+    fn require_open_door(&mut self) {
+        if self.code.is_none() && self.link.is_none() && self.opening.is_none() {
+            let exhausted = Closed::Exhausted { codes: 1 + REISSUE_LIMIT };
+            self.end(if self.is_exhausted { exhausted } else { Closed::Expired });
+        }
+    }
+
+    fn end(&mut self, why: Closed) {
+        self.outputs.push_back(Output::Closed(why));
+    }
+
+    fn close(&mut self, door: Door) {
+        match door {
+            Door::Typed => self.code = None,
+            Door::Link => self.link = None,
+            Door::Meeting => {}
+        }
+    }
+
+    fn relay(&mut self, place: &Place, bytes: &[u8]) {
+        let Place { door, attempt, .. } = *place;
+        let body = Body::from_bytes(bytes);
+        self.outputs.push_back(Output::Say(ClientMessage::Relay { door, attempt, body }));
+    }
+
+    fn tell_result(&mut self, place: &Place, outcome: Outcome) {
+        let Place { door, attempt, .. } = *place;
+        self.outputs.push_back(Output::Say(ClientMessage::Result { door, attempt, outcome }));
+    }
+
+    fn visitor(&mut self, door: Door) -> &mut Option<Visitor> {
+        match door {
+            Door::Typed | Door::Meeting => &mut self.typed_visitor,
+            Door::Link => &mut self.link_visitor,
+        }
+    }
+
+    fn take_visitor(&mut self, door: Door, attempt: u32) -> Option<Visitor> {
+        self.visitor(door).take_if(|visitor| (visitor.place.door, visitor.place.attempt) == (door, attempt))
+    }
+}
+
+fn mode(door: Door) -> Mode {
+    match door {
+        Door::Typed | Door::Meeting => Mode::Typed,
+        Door::Link => Mode::Link,
+    }
+}
+
+#[cfg(test)]
+mod tests;
