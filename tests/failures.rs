@@ -46,6 +46,16 @@ fn has_no_half_file(machine: &Machine) {
     assert_eq!(visible, [""; 0]);
 }
 
+/// It notices that its peer is gone, says so, and waits for it to come back, but no longer than its user does.
+#[track_caller]
+fn interrupt_while_it_reconnects(mut peer: Peer) -> Value {
+    let since = Instant::now();
+    peer.event("reconnecting");
+    assert!(since.elapsed() < NOTICED, "{:?}", since.elapsed());
+    peer.signal(Signal::INT);
+    peer.end_within(Duration::from_secs(10)).failed("interrupted", 130)
+}
+
 /// The unfinished file is where the message says that it is.
 #[track_caller]
 fn keeps_what_it_says(error: &Value) {
@@ -221,10 +231,9 @@ fn a_receiver_that_leaves_before_it_agrees_is_noticed_by_the_sender() {
         let receiving = bob.start_at_terminal(&["receive", &sending.code()]);
         receiving.says("[Y/n]");
         receiving.signal(signal);
-        let sent = sending.end_within(NOTICED);
         match code {
-            Some(_) => sent.failed("cancelled_by_peer", 3),
-            None => sent.failed("peer_lost", 5),
+            Some(_) => sending.end_within(NOTICED).failed("cancelled_by_peer", 3),
+            None => interrupt_while_it_reconnects(sending),
         };
         let received = receiving.end();
         assert_eq!(received.code, code.or(Some(-Signal::KILL.as_raw())), "{received:?}");
@@ -235,14 +244,18 @@ fn a_receiver_that_leaves_before_it_agrees_is_noticed_by_the_sender() {
 #[test]
 fn a_sender_that_leaves_before_the_receiver_agrees_is_noticed_by_the_receiver() {
     let (_server, alice, bob) = meeting_point();
-    for (signal, code) in [(Signal::INT, 3), (Signal::TERM, 3), (Signal::KILL, 5)] {
+    for (signal, code) in [(Signal::INT, 3), (Signal::TERM, 3), (Signal::KILL, 130)] {
         let mut sending = alice.start(&["a.txt"]);
         let receiving = bob.start_at_terminal(&["receive", &sending.code()]);
         receiving.says("[Y/n]");
         sending.signal(signal);
+        if signal == Signal::KILL {
+            receiving.says("Connection lost.");
+            receiving.signal(Signal::INT);
+        }
         let received = receiving.end_within(NOTICED);
         assert_eq!(received.code, Some(code), "{received:?}");
-        assert!(received.err.contains("error: the "), "{received:?}");
+        assert!(signal == Signal::KILL || received.err.contains("error: the "), "{received:?}");
         has_no_half_file(&bob);
         sending.end();
     }
@@ -251,15 +264,15 @@ fn a_sender_that_leaves_before_the_receiver_agrees_is_noticed_by_the_receiver() 
 #[test]
 fn a_receiver_that_leaves_in_the_middle_is_noticed_and_keeps_no_half_file() {
     let (_server, alice, bob) = meeting_point();
-    for (signal, name, code) in [
-        (Signal::INT, "cancelled_by_peer", 3),
-        (Signal::TERM, "cancelled_by_peer", 3),
-        (Signal::KILL, "peer_lost", 5),
-    ] {
+    for signal in [Signal::INT, Signal::TERM, Signal::KILL] {
         let (sending, receiving) = under_way(&alice, &bob);
         receiving.signal(signal);
         let since = Instant::now();
-        sending.end_within(NOTICED).failed(name, code);
+        if signal == Signal::KILL {
+            interrupt_while_it_reconnects(sending);
+        } else {
+            sending.end_within(NOTICED).failed("cancelled_by_peer", 3);
+        }
         println!("{signal:?} of the receiver: noticed after {:.1?}", since.elapsed());
         if signal == Signal::KILL {
             assert_eq!(receiving.end().code, Some(-signal.as_raw()));
@@ -274,15 +287,16 @@ fn a_receiver_that_leaves_in_the_middle_is_noticed_and_keeps_no_half_file() {
 #[test]
 fn a_sender_that_leaves_in_the_middle_is_noticed_and_leaves_no_half_file() {
     let (_server, alice, bob) = meeting_point();
-    for (signal, name, code) in [
-        (Signal::INT, "cancelled_by_peer", 3),
-        (Signal::TERM, "cancelled_by_peer", 3),
-        (Signal::KILL, "peer_lost", 5),
-    ] {
+    for signal in [Signal::INT, Signal::TERM, Signal::KILL] {
         let (sending, receiving) = under_way(&alice, &bob);
         sending.signal(signal);
         let since = Instant::now();
-        keeps_what_it_says(&receiving.end_within(NOTICED).failed(name, code));
+        let error = if signal == Signal::KILL {
+            interrupt_while_it_reconnects(receiving)
+        } else {
+            receiving.end_within(NOTICED).failed("cancelled_by_peer", 3)
+        };
+        keeps_what_it_says(&error);
         println!("{signal:?} of the sender: noticed after {:.1?}", since.elapsed());
         if signal == Signal::KILL {
             assert_eq!(sending.end().code, Some(-signal.as_raw()));

@@ -4,9 +4,12 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test's helper fails as its test does")]
 
 mod cli;
+mod disks;
 mod failures;
 mod harness;
 mod hostile;
 mod layering;
 mod privacy;
+mod reconnect;
+mod resume;
 mod transfer;

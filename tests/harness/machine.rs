@@ -7,12 +7,15 @@ use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
 use super::bins::bins;
+use super::lab::inside;
 use super::{Peer, Rendezvous};
 
 /// A home directory of its own, gone with this value.
 pub(crate) struct Machine {
     home: TempDir,
     server: Option<String>,
+    /// The network namespace it is in, if it is in one of its own.
+    space: Option<String>,
 }
 
 impl Machine {
@@ -30,7 +33,12 @@ impl Machine {
     pub(crate) fn without_server() -> Self {
         let home = TempDir::new().unwrap();
         fs::create_dir(home.path().join("work")).unwrap();
-        Self { home, server: None }
+        Self { home, server: None, space: None }
+    }
+
+    /// The same in a network of its own.
+    pub(crate) fn inside(self, space: &str) -> Self {
+        Self { space: Some(space.to_owned()), ..self }
     }
 
     /// The directory in which commands run: what is received comes here.
@@ -88,13 +96,20 @@ impl Machine {
 
     /// `send` with these arguments, not yet running.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(&bins().send);
+        let mut command = match &self.space {
+            Some(space) => inside(space, &bins().send),
+            None => Command::new(&bins().send),
+        };
         command.current_dir(self.dir()).args(arguments).stdin(Stdio::piped()).env_clear();
         if let Some(server) = &self.server {
             command.args(["--server", server]);
         }
         let home = self.home.path();
         command.env("HOME", home);
+        if self.space.is_some() {
+            // By which the program that enters a network is found.
+            command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        }
         for (name, directory) in
             [("XDG_CONFIG_HOME", "config"), ("XDG_STATE_HOME", "state"), ("XDG_DATA_HOME", "data")]
         {

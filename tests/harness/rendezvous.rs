@@ -4,6 +4,7 @@ use std::process::{Child, Command, Stdio};
 
 use super::PATIENCE;
 use super::bins::bins;
+use super::lab::inside;
 use super::transcript::Transcript;
 
 /// The server's process on a port of its own, killed with this value.
@@ -30,9 +31,30 @@ impl Rendezvous {
         Self::start_with(settings, "info")
     }
 
+    /// A server in a network of its own, at this address of it.
+    pub(crate) fn start_in(space: &str, address: &str) -> Self {
+        let mut command = inside(space, &bins().rendezvous);
+        command.env("RUST_LOG", "info");
+        Self::run(command, &format!("{address}:0"), &[])
+    }
+
+    /// Kills it, and starts another at the same address that knows nothing.
+    pub(crate) fn restart(self) -> Self {
+        let address = self.address.clone();
+        self.kill();
+        let mut command = Command::new(&bins().rendezvous);
+        command.env_clear().env("RUST_LOG", "info");
+        Self::run(command, &address, &[])
+    }
+
     fn start_with(settings: &[&str], level: &str) -> Self {
         let mut command = Command::new(&bins().rendezvous);
-        command.env_clear().env("RUST_LOG", level).args(["--listen", "127.0.0.1:0"]);
+        command.env_clear().env("RUST_LOG", level);
+        Self::run(command, "127.0.0.1:0", settings)
+    }
+
+    fn run(mut command: Command, listen: &str, settings: &[&str]) -> Self {
+        command.args(["--listen", listen]);
         // A receiver asks the local network too, where a sender of another test may have a nameplate of two digits.
         let elsewhere: Vec<String> = (10..100).map(|nameplate: u32| nameplate.to_string()).collect();
         let avoided = format!("avoid_nameplates=[{}]", elsewhere.join(","));

@@ -7,10 +7,11 @@ use send::config::Typed;
 use send::connect::{self, Doors, Met, Visit};
 use send::entropy;
 use send::signaling::Connection;
-use send::transport::{Incoming, Outgoing};
+use send::transport::{Incoming, Outgoing, Transport};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 use url::Url;
 use wire::keys::link_slot;
 use wire::link::ShareLink;
@@ -64,8 +65,10 @@ pub(super) struct Peer {
     opener: Opener,
     outgoing: Outgoing,
     incoming: Incoming,
+    hangup: CancellationToken,
+    rejoin: connect::Rejoin,
     /// The way through the rendezvous stays open, as that of an honest peer does.
-    _pairing: connect::Pairing,
+    pairing: connect::Pairing,
 }
 
 /// How a program took leave of its peer.
@@ -101,9 +104,20 @@ impl Peer {
     }
 
     async fn open(met: Met) -> Self {
-        let channel = timeout(PATIENCE, connect::open(met, Vec::new())).await.unwrap().unwrap();
+        let (channel, rejoin) = timeout(PATIENCE, connect::open(met, Vec::new())).await.unwrap().unwrap();
         let connect::Channel { sealer, opener, transport, pairing } = channel;
-        Self { sealer, opener, outgoing: transport.sender, incoming: transport.receiver, _pairing: pairing }
+        let Transport { sender: outgoing, receiver: incoming, hangup, .. } = transport;
+        Self { sealer, opener, outgoing, incoming, hangup, rejoin, pairing }
+    }
+
+    /// Drops the connection without a word, and meets the program again.
+    pub(super) async fn come_again(&mut self) {
+        self.hangup.cancel();
+        let channel = timeout(PATIENCE, self.rejoin.again()).await.expect("the program comes too").unwrap();
+        let connect::Channel { sealer, opener, transport, pairing } = channel;
+        let Transport { sender: outgoing, receiver: incoming, hangup, .. } = transport;
+        (self.sealer, self.opener, self.hangup) = (sealer, opener, hangup);
+        (self.outgoing, self.incoming, self.pairing) = (outgoing, incoming, pairing);
     }
 
     /// Sends each message in a record of its own. What the other side no longer takes is lost.

@@ -114,6 +114,22 @@ impl Program {
         tokio::task::spawn_blocking(|| self.wait()).await.unwrap()
     }
 
+    /// Waits until it has lost its peer and looks for it, ends it by Ctrl-C, and sees that it ends at once.
+    pub(super) async fn interrupt_while_it_reconnects(self) -> Ending {
+        let ending = tokio::task::spawn_blocking(|| {
+            self.wait_for("reconnecting");
+            let since = Instant::now();
+            self.interrupt();
+            let ending = self.wait();
+            println!("ended {:.1?} after Ctrl-C", since.elapsed());
+            assert!(since.elapsed() < Duration::from_secs(10), "{ending:#?}");
+            ending
+        });
+        let ending = ending.await.unwrap();
+        assert_eq!(ending.status, Some(130), "{ending:#?}");
+        ending
+    }
+
     fn wait(mut self) -> Ending {
         let status = loop {
             if let Some(status) = self.child.try_wait().unwrap() {

@@ -167,7 +167,7 @@ async fn sixty_five_proofs_at_once_or_thousands_of_pings_are_a_flood() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_receiver_that_closes_or_falls_silent_is_given_up() {
+async fn a_receiver_that_closes_or_falls_silent_is_waited_for_where_both_meet_again() {
     let host = Host::start().await;
     for closes in [true, false] {
         let room = Room::new();
@@ -179,9 +179,44 @@ async fn a_receiver_that_closes_or_falls_silent_is_given_up() {
         } else {
             Some(receiver)
         };
-        let ending = program.end().await;
-        ending.assert_failed(5);
-        assert_eq!(ending.error(), "peer_lost");
+        program.interrupt_while_it_reconnects().await;
         drop(silent);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sender_that_never_heard_done_learns_of_it_when_they_meet_again() {
+    let host = Host::start().await;
+    let room = Room::new();
+    let (program, mut receiver) = visit(&host, &room).await;
+    let digest = receiver.accept().await;
+    receiver.say(&[start(0, 0, 1)]).await;
+    assert!(receiver.hear_until(|message| matches!(message, Message::TransferEnd { .. })).await);
+    receiver.come_again().await;
+    receiver.say(&[Message::State { manifest: Some(digest), accepted: true, next: 0 }]).await;
+    receiver.say(&[Message::Done { digest }]).await;
+    assert!(receiver.hear_until(|message| matches!(message, Message::DoneAck)).await);
+    assert_eq!(program.end().await.status, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_taken_over_from_a_generation_that_is_over() {
+    let host = Host::start().await;
+    let table = [
+        ("an offset that was proven in another generation", start(0, 65_536, 1)),
+        ("success without a byte in this session", Message::Done { digest: [0; 32] }),
+        ("credit for nothing", Message::Credit { total: CREDIT }),
+    ];
+    for (what, message) in table {
+        let room = Room::new();
+        let (program, mut receiver) = visit(&host, &room).await;
+        let digest = receiver.accept().await;
+        receiver.say(&[resume(0, 65_536)]).await;
+        assert!(receiver.hear_until(|message| matches!(message, Message::Prefix { .. })).await);
+        receiver.come_again().await;
+        let known = Message::State { manifest: Some(digest), accepted: false, next: 0 };
+        receiver.say(&[known, message]).await;
+        assert_eq!(receiver.last_word().await, LastWord::Aborted(AbortReason::Protocol), "{what}");
+        program.end().await.assert_failed(1);
     }
 }

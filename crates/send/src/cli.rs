@@ -71,6 +71,10 @@ struct Flags {
     #[arg(short, long, global = true, help_heading = "Receiving")]
     yes: bool,
 
+    /// Receive from the first byte, whatever an earlier attempt left here
+    #[arg(long, global = true, help_heading = "Receiving")]
+    restart: bool,
+
     /// Replace files that exist instead of saving beside them as `name (1)`
     #[arg(long, global = true, help_heading = "Receiving")]
     overwrite: bool,
@@ -153,7 +157,8 @@ pub enum CodeSource {
 impl Args {
     /// What the flags say.
     pub fn layer(&self) -> Layer {
-        let Flags { output, yes, overwrite, digits, words, link_only, no_qr, symlinks, .. } = &self.flags;
+        let Flags { output, yes, restart, overwrite, digits, words, link_only, no_qr, symlinks, .. } =
+            &self.flags;
         let Flags { server, token, port, stun, quiet, json, verbose, config: _, .. } = &self.flags;
         let listen = match &self.subcommand {
             Some(Subcommand::Serve { listen }) => *listen,
@@ -168,6 +173,7 @@ impl Args {
             words: *words,
             link_only: given(link_only),
             yes: given(yes),
+            restart: given(restart),
             overwrite: given(overwrite),
             symlinks: given(symlinks),
             no_qr: given(no_qr),

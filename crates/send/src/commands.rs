@@ -18,8 +18,7 @@ use wire::code::{Nameplate, ParseCodeError};
 use wire::signaling::CloseReason;
 
 use crate::config::ConfigError;
-use crate::report::{AskError, Direction, Event, Path};
-use crate::transport;
+use crate::report::{AskError, Direction};
 use crate::units;
 
 /// Why a command failed: what happened and what was kept. [`Error::hint`] says what to do next.
@@ -266,16 +265,6 @@ async fn unless_cancelled<T>(
         () = cancel.cancelled() => Err(Error::Interrupted { kept: Kept::default() }),
         outcome = future => outcome,
     }
-}
-
-/// How the data is going to travel.
-fn connected(path: transport::Path) -> Event {
-    let path = match path {
-        transport::Path::LocalNetwork => Path::LocalNetwork,
-        transport::Path::Direct => Path::Direct,
-        transport::Path::Relayed => Path::Turn,
-    };
-    Event::Connected { path, peer: None }
 }
 
 /// What is left on this machine after a failure. Shown as the clause that follows a semicolon.

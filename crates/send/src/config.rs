@@ -30,6 +30,8 @@ pub struct Config {
     pub typed: Typed,
     /// Receive without asking. Default: ask.
     pub yes: bool,
+    /// Whether what an earlier attempt left is received again from its first byte. Default: no.
+    pub restart: bool,
     /// What happens to files that exist. Default: they stay.
     pub existing: Existing,
     /// What happens to symbolic links. Default: they are left out.
@@ -125,6 +127,7 @@ impl Config {
             token: layer.token,
             typed: typed.into_iter().flatten().next().unwrap_or(Typed::Digits(Password::MIN_DIGITS)),
             yes: layer.yes.unwrap_or(false),
+            restart: layer.restart.unwrap_or(false),
             existing: if layer.overwrite == Some(true) { Existing::Overwrite } else { Existing::KeepBoth },
             symlinks: if layer.symlinks == Some(true) { Symlinks::Keep } else { Symlinks::Skip },
             qr: layer.no_qr != Some(true),
@@ -155,6 +158,8 @@ pub struct Layer {
     pub link_only: Option<bool>,
     /// [`Config::yes`].
     pub yes: Option<bool>,
+    /// [`Config::restart`].
+    pub restart: Option<bool>,
     /// [`Existing::Overwrite`].
     pub overwrite: Option<bool>,
     /// [`Symlinks::Keep`].
@@ -190,6 +195,7 @@ impl Layer {
             words: environment.parse("SEND_WORDS")?,
             link_only: environment.switch("SEND_LINK_ONLY")?,
             yes: environment.switch("SEND_YES")?,
+            restart: environment.switch("SEND_RESTART")?,
             overwrite: environment.switch("SEND_OVERWRITE")?,
             symlinks: environment.switch("SEND_SYMLINKS")?,
             no_qr: environment.switch("SEND_NO_QR")?,
@@ -229,6 +235,7 @@ impl Layer {
             words: self.words.or(below.words),
             link_only: self.link_only.or(below.link_only),
             yes: self.yes.or(below.yes),
+            restart: self.restart.or(below.restart),
             overwrite: self.overwrite.or(below.overwrite),
             symlinks: self.symlinks.or(below.symlinks),
             no_qr: self.no_qr.or(below.no_qr),

@@ -3,7 +3,9 @@
 //! ```text
 //! Doors::meet (sender) ─┐
 //!                       ├─► Met: a session, and a way to signal ─► open ─► Channel
-//! claim (receiver) ─────┘
+//! claim (receiver) ─────┘                                              │
+//!                                               path broken ◄───────────┘
+//!                                          Rejoin::again ─► Channel, under the next generation
 //! ```
 //!
 //! Every wait here has a deadline, and dropping a future gives up cleanly.
@@ -11,6 +13,7 @@
 mod channel;
 mod claim;
 mod doors;
+mod rejoin;
 
 use std::time::Duration;
 
@@ -31,6 +34,7 @@ use crate::transport::webrtc::NegotiationError;
 pub use channel::{Channel, open};
 pub use claim::claim;
 pub use doors::{Doors, TypedDoor, Visit};
+pub use rejoin::Rejoin;
 
 /// How long either side waits for the other's next handshake message.
 ///

@@ -126,7 +126,14 @@ pub enum Event {
     /// Data moved.
     Progress(Progress),
     /// The connection broke; both sides try to meet again.
-    Reconnecting,
+    Reconnecting(Interruption),
+    /// What an earlier attempt left here is being read, for the sender to say whether it is its own.
+    Checking {
+        /// Bytes read.
+        done: u64,
+        /// Bytes there are.
+        total: u64,
+    },
     /// The transfer goes on where it broke off.
     Resumed {
         /// Which entry goes on.
@@ -208,6 +215,15 @@ pub struct Progress {
     pub total: u64,
 }
 
+/// How far a transfer had come when its connection broke.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Interruption {
+    /// What does not have to move again, in bytes; at the sender, what it has sent.
+    pub kept: u64,
+    /// How much everything is, in bytes.
+    pub total: u64,
+}
+
 /// Which end of the transfer this machine is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
@@ -258,6 +274,11 @@ pub enum Warning {
         from: String,
         /// The name it has here.
         to: String,
+    },
+    /// What was here of a file is not how the sender's begins: it comes from its first byte.
+    StartsOver {
+        /// The path it is sent under.
+        name: String,
     },
     /// The server asks to wait; the command waits and goes on.
     ServerBusy {

@@ -39,6 +39,7 @@ const SOCKET_PATH: &str = "v1/socket";
 #[derive(Debug)]
 pub struct Connection {
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    server: Url,
     last_heard: Instant,
 }
 
@@ -97,7 +98,7 @@ impl Connection {
         match timeout(deadline, connecting).await {
             Ok(Ok((socket, _))) => {
                 tracing::info!(%server, "connected to the rendezvous");
-                Ok(Self { socket, last_heard: Instant::now() })
+                Ok(Self { socket, server: server.clone(), last_heard: Instant::now() })
             }
             Ok(Err(error)) => Err(ConnectError::from_socket(error)),
             Err(_) => Err(ConnectError::TimedOut),
@@ -145,6 +146,27 @@ impl Connection {
                 // Pings are answered below this layer; here they only show that the server lives.
                 Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
             }
+        }
+    }
+
+    /// Where the rendezvous is, as it was given.
+    pub fn server(&self) -> &Url {
+        &self.server
+    }
+
+    /// For how long nothing has been heard.
+    pub fn silence(&self) -> Duration {
+        self.last_heard.elapsed()
+    }
+
+    /// Has the rendezvous show that it is there, which ends the silence.
+    ///
+    /// # Errors
+    /// As [`Connection::send`].
+    pub async fn probe(&mut self) -> Result<(), SignalingError> {
+        match timeout(SEND_DEADLINE, self.socket.send(Message::Ping(Vec::new().into()))).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(SignalingError::Lost),
         }
     }
 

@@ -8,14 +8,20 @@
 //! receiver: transport ─► open ─records─► machine ─jobs─► hash, write
 //! ```
 //!
+//! When the channel breaks, the `Link` of either side looks for the other, the machines keep what they know, and the threads
+//! of the disk wait: they go on in the next generation where the receiver's disk stands.
+//!
 //! A chunk is read from the disk into the buffer in which it is sealed and sent, and written from the buffer in which it
 //! was received and opened.
 
 mod disk;
+mod link;
+mod offered;
 mod pipe;
 mod pulse;
 mod reading;
 mod receive;
+mod saving;
 mod send;
 mod tally;
 
@@ -24,12 +30,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use thiserror::Error;
+use wire::message::AbortReason;
 use wire::record::RecordError;
 use wire::transfer::TransferError;
 
-use crate::report::AskError;
+use crate::report::{AskError, Event, Path};
 use crate::storage::{SinkError, SourceError};
-use crate::transport::TransportError;
+use crate::transport::{self, TransportError};
 
 pub use receive::{Failure, Received, Receiving, receive};
 pub use send::{Sent, send};
@@ -81,6 +88,23 @@ pub enum Error {
     /// The system gave no thread.
     #[error("the system gave no thread")]
     Thread(#[source] io::Error),
+}
+
+impl Error {
+    /// The other side gave up while there was no channel.
+    fn given_up(reason: AbortReason) -> Self {
+        Self::Peer(TransferError::Aborted { reason, file: None })
+    }
+}
+
+/// How the data travels now.
+pub fn connected(path: transport::Path) -> Event {
+    let path = match path {
+        transport::Path::LocalNetwork => Path::LocalNetwork,
+        transport::Path::Direct => Path::Direct,
+        transport::Path::Relayed => Path::Turn,
+    };
+    Event::Connected { path, peer: None }
 }
 
 impl From<TransportError> for Error {

@@ -13,6 +13,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::BytesMut;
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 
 #[cfg(test)]
 pub mod memory;
@@ -34,6 +35,9 @@ pub struct Transport {
     pub receiver: Incoming,
     /// The way between the two.
     pub path: Path,
+    /// Ends both directions at once, whatever is on its way: for a peer that has gone silent, behind whom a goodbye would
+    /// wait.
+    pub hangup: CancellationToken,
 }
 
 /// The way the bytes take between the two peers.
@@ -178,6 +182,8 @@ struct Driven {
     flushed: oneshot::Sender<Result<(), TransportError>>,
     /// To be written before the queues are dropped.
     ending: Ending,
+    /// Cancelled when the owner wants no goodbye.
+    hangup: CancellationToken,
 }
 
 impl Transport {
@@ -187,9 +193,11 @@ impl Transport {
         let (incoming, recv_queue) = mpsc::channel(QUEUE_LEN);
         let (flushed, wait_flushed) = oneshot::channel();
         let ending = Ending::default();
+        let hangup = CancellationToken::new();
         let sender = Outgoing { queue: send_queue, flushed: wait_flushed, ending: ending.clone() };
         let receiver = Incoming { queue: recv_queue, ending: ending.clone() };
-        (Self { sender, receiver, path }, Driven { outgoing, incoming, flushed, ending })
+        let driven = Driven { outgoing, incoming, flushed, ending, hangup: hangup.clone() };
+        (Self { sender, receiver, path, hangup }, driven)
     }
 }
 

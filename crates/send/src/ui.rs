@@ -17,7 +17,7 @@ use std::error::Error as _;
 use std::fmt::{self, Write as _};
 use std::io::{self, BufRead, BufReader, IsTerminal, Write};
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -148,7 +148,8 @@ impl Ui {
             | Event::AwaitingConsent
             | Event::Offered(_)
             | Event::Progress(_)
-            | Event::Reconnecting
+            | Event::Reconnecting(_)
+            | Event::Checking { .. }
             | Event::Resumed { .. }
             | Event::Warning(_)
             | Event::Finished(_) => {}
@@ -157,10 +158,8 @@ impl Ui {
 
     fn report_to_program(&self, event: &Event) {
         let mut screen = self.screen();
-        if let Event::Progress(progress) = event
-            && progress.done < progress.total
-            && !screen.throttle.passes(Instant::now())
-        {
+        let moves = matches!(event, Event::Progress(Progress { done, total, .. }) | Event::Checking { done, total } if done < total);
+        if moves && !screen.throttle.passes(Instant::now()) {
             return;
         }
         screen.print(&json::line(event));
@@ -174,7 +173,15 @@ impl Ui {
             screen.show_progress(progress);
             return;
         }
-        if matches!(event, Event::Reconnecting | Event::Finished(_)) {
+        if let Event::Checking { done, total } = *event
+            && self.bars
+            && done < total
+        {
+            let (name, index, file_count) = (Arc::from("Checking what is here"), 0, 1);
+            screen.show_progress(&Progress { name, index, file_count, done, total });
+            return;
+        }
+        if matches!(event, Event::Reconnecting(_) | Event::Checking { .. } | Event::Finished(_)) {
             screen.clear_bar();
         }
         screen.say(&self.lines.of(event));
@@ -351,7 +358,6 @@ const ERROR_LEN: usize = 600;
 #[cfg(test)]
 mod tests {
     use std::path::PathBuf;
-    use std::sync::Arc;
 
     use super::*;
     use crate::commands::Kept;

@@ -15,7 +15,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use send::storage::{
-    Hasher, Leftovers, OutputDir, Overwrite, Sink, SinkError, SinkOptions, Source, SourceError,
+    Checked, Hasher, Leftovers, OutputDir, Overwrite, Sink, SinkError, SinkOptions, Source, SourceError,
     SourceOptions, Symlinks,
 };
 use wire::manifest::{Entry, EntryKind, Manifest, ManifestError, Purpose};
@@ -42,7 +42,7 @@ fn manifest(entries: Vec<Entry>) -> Arc<Manifest> {
 }
 
 fn sink_with(output: &Path, entries: Vec<Entry>, options: SinkOptions) -> Sink {
-    OutputDir::open(output).unwrap().prepare(manifest(entries), options).unwrap()
+    OutputDir::open(output).unwrap().prepare(manifest(entries), options, Checked::default()).unwrap()
 }
 
 fn sink(output: &Path, entries: Vec<Entry>) -> Sink {
@@ -175,7 +175,11 @@ fn archives_arrive_as_they_are() {
 fn links_in_a_manifest_are_refused_unless_asked_for() {
     let output = scratch();
     let entries = vec![directory("a"), link("a/link", "file")];
-    let refused = OutputDir::open(output.path()).unwrap().prepare(manifest(entries), SinkOptions::default());
+    let refused = OutputDir::open(output.path()).unwrap().prepare(
+        manifest(entries),
+        SinkOptions::default(),
+        Checked::default(),
+    );
     assert!(matches!(refused, Err(SinkError::Symlink { .. })));
     assert_eq!(names(output.path()), [""; 0]);
 }
@@ -772,7 +776,10 @@ fn ten_thousand_small_files_arrive() {
 /// Moves everything from `source` to `output` as a session does: small files whole, others by chunks.
 fn transfer(source: &Source, output: &Path) {
     let options = SinkOptions { umask: 0, ..SinkOptions::default() };
-    let mut sink = OutputDir::open(output).unwrap().prepare(Arc::clone(source.manifest()), options).unwrap();
+    let mut sink = OutputDir::open(output)
+        .unwrap()
+        .prepare(Arc::clone(source.manifest()), options, Checked::default())
+        .unwrap();
     let mut reader = source.reader();
     let mut buf = vec![0; 65_536];
     for (index, entry) in source.manifest().entries().iter().enumerate() {

@@ -354,8 +354,8 @@ proptest! {
                 Event::Driver(2, file, _) if *file > 100 => receiver.handle_abort(AbortReason::Cancelled, None),
                 Event::Driver(3, _, len) => receiver.handle_written(usize::try_from(*len).unwrap()),
                 Event::Driver(_, file, offset) => {
-                    let held = |entry| Held { file: entry, offset: *offset, digest: [0xd1; 32] };
-                    receiver.handle_accept(vec![held(*file), held(file.saturating_add(3)), held(0)]);
+                    let held = |entry| Held { file: entry, offset: *offset, digest: (offset % 3 != 0).then_some([0xd1; 32]) };
+                    receiver.handle_accept(vec![held(*file), held(*file), held(file.saturating_add(3)), held(0)]);
                 }
             }
             let outputs = core::iter::from_fn(|| receiver.poll_output()).count();

@@ -11,7 +11,7 @@ use wire::link::ShareLink;
 use wire::signaling::Claim;
 
 use super::serve::stun_servers;
-use super::{Error, Kept, connected, failure, unless_cancelled};
+use super::{Error, Kept, failure, unless_cancelled};
 use crate::config::{Config, Existing, Symlinks};
 use crate::connect::{self, ConnectError, Met};
 use crate::discovery::{self, Announcer};
@@ -52,8 +52,8 @@ pub async fn run(
         let opened = connect::open(met, stun_servers(config)).await;
         opened.map_err(|error| failure::meeting(error, Direction::Receive, ""))
     };
-    let channel = unless_cancelled(cancel, opening).await?;
-    reporter.report(connected(channel.transport.path));
+    let opened = unless_cancelled(cancel, opening).await?;
+    reporter.report(transfer::connected(opened.0.transport.path));
     let receiving = Receiving {
         output,
         options: SinkOptions {
@@ -68,8 +68,9 @@ pub async fn run(
             umask,
         },
         agreed: config.yes,
+        restart: config.restart,
     };
-    let received = transfer::receive(channel, receiving, (reporter, ask), cancel).await;
+    let received = transfer::receive(opened, receiving, (reporter, ask), cancel).await;
     let received = received.map_err(|failed| {
         let Failure { error, saved_count, file_count, partial } = failed;
         let kept = Kept { saved: saved_count, file_count, partial };

@@ -10,7 +10,7 @@ use url::Url;
 use wire::link::ShareLink;
 
 use super::serve::stun_servers;
-use super::{Error, Kept, connected, failure, unless_cancelled};
+use super::{Error, Kept, failure, unless_cancelled};
 use crate::config::{Config, Symlinks, Typed};
 use crate::connect::{self, ConnectError, Doors, Met, Visit};
 use crate::embedded::Embedded;
@@ -67,10 +67,10 @@ async fn deliver(
         let opened = connect::open(met, stun_servers(config)).await;
         opened.map_err(|error| failure::meeting(error, Direction::Send, &server))
     };
-    let channel = unless_cancelled(cancel, opening).await?;
-    reporter.report(connected(channel.transport.path));
+    let opened = unless_cancelled(cancel, opening).await?;
+    reporter.report(transfer::connected(opened.0.transport.path));
     reporter.report(Event::AwaitingConsent);
-    let sent = transfer::send(channel, source, reporter, cancel).await;
+    let sent = transfer::send(opened, source, reporter, cancel).await;
     let sent = sent.map_err(|error| failure::transfer(error, Direction::Send, Kept::default()))?;
     reporter.report(Event::Finished(Finished {
         direction: Direction::Send,

@@ -9,17 +9,17 @@ use wire::keys::{Binding, SessionSecret};
 use wire::message::AbortReason;
 use wire::record::{Opener, Sealer};
 use wire::signal::{
-    CheckedDescription, DescriptionKind, Fingerprint, MAX_CANDIDATES, Signal, SignalOpener, SignalSealer,
-    halves, is_usable_candidate,
+    CheckedDescription, DescriptionKind, Fingerprint, MAX_CANDIDATES, Signal, SignalError, SignalOpener,
+    SignalSealer, halves, is_usable_candidate,
 };
 use wire::signaling::{IceServer, Role};
 
-use super::{ConnectError, Met, PATH_DEADLINE, Pairing};
+use super::{ConnectError, Met, PATH_DEADLINE, Pairing, Rejoin};
 use crate::entropy;
 use crate::transport::Transport;
 use crate::transport::webrtc::{self, Negotiation, NegotiationEvent, PeerConfig};
 
-/// The first generation of a session; there is no other yet.
+/// The first generation of a session; later ones are numbered where both sides meet again.
 const FIRST_GENERATION: u32 = 1;
 
 /// An authenticated, sealed pipe to the other side.
@@ -35,18 +35,34 @@ pub struct Channel {
     pub pairing: Pairing,
 }
 
+/// Both directions of a generation, and what carries it.
+pub(super) type Opened = (Sealer, Opener, Transport);
+
 /// Finds a path to the other side and opens the first generation over it. `stun` are servers of this side's own choice.
+/// The [`Rejoin`] opens further ones when that path breaks.
 ///
 /// # Errors
 /// [`ConnectError`]; [`ConnectError::NoPath`] when nothing worked in 30 s.
-pub async fn open(met: Met, stun: Vec<IceServer>) -> Result<Channel, ConnectError> {
-    let Met { session, pairing, mut ice_servers } = met;
-    ice_servers.extend(stun);
-    let deadline = Instant::now() + PATH_DEADLINE;
+pub async fn open(met: Met, stun: Vec<IceServer>) -> Result<(Channel, Rejoin), ConnectError> {
+    let Met { session, mut pairing, mut ice_servers } = met;
+    ice_servers.extend(stun.iter().cloned());
     let Session { secret, signal_keys, role, .. } = session;
-    let (signal_sealer, signal_opener) = halves(signal_keys);
-    let mut signals = Signals { pairing, sealer: signal_sealer, opener: signal_opener };
-    let found = timeout_at(deadline, find(&mut signals, role, ice_servers)).await;
+    let (sealer, opener) = halves(signal_keys);
+    let mut signals = Signals { pairing: &mut pairing, sealer, opener, generation: FIRST_GENERATION };
+    let (sealer, opener, transport) = negotiate(&mut signals, &secret, role, ice_servers).await?;
+    let rejoin = Rejoin::new(pairing.connection.server().clone(), secret, role, stun);
+    Ok((Channel { sealer, opener, transport, pairing }, rejoin))
+}
+
+/// Finds a path and opens the generation of `signals` over it.
+pub(super) async fn negotiate(
+    signals: &mut Signals<'_>,
+    secret: &SessionSecret,
+    role: Role,
+    ice_servers: Vec<IceServer>,
+) -> Result<Opened, ConnectError> {
+    let deadline = Instant::now() + PATH_DEADLINE;
+    let found = timeout_at(deadline, find(signals, role, ice_servers)).await;
     let (found_transport, binding) = match found.unwrap_or(Err(ConnectError::NoPath)) {
         Ok(found) => found,
         Err(error) => {
@@ -55,22 +71,25 @@ pub async fn open(met: Met, stun: Vec<IceServer>) -> Result<Channel, ConnectErro
             return Err(error);
         }
     };
-    let opened = timeout_at(deadline, open_generation(secret, role, found_transport, binding)).await;
+    let generation = Generation::new(secret.clone(), signals.generation, binding)?;
+    let opened = timeout_at(deadline, open_generation(generation, role, found_transport)).await;
     let (sealer, opener, transport) = opened.unwrap_or(Err(ConnectError::NoPath))?;
-    tracing::info!(path = ?transport.path, "the other side is reached");
-    Ok(Channel { sealer, opener, transport, pairing: signals.pairing })
+    tracing::info!(path = ?transport.path, generation = signals.generation, "the other side is reached");
+    Ok((sealer, opener, transport))
 }
 
 /// The sealed conversation about transports.
 #[derive(Debug)]
-struct Signals {
-    pairing: Pairing,
-    sealer: SignalSealer,
-    opener: SignalOpener,
+pub(super) struct Signals<'a> {
+    pub(super) pairing: &'a mut Pairing,
+    pub(super) sealer: SignalSealer,
+    pub(super) opener: SignalOpener,
+    /// The generation that it is about.
+    pub(super) generation: u32,
 }
 
-impl Signals {
-    async fn send(&mut self, signal: &Signal) -> Result<(), ConnectError> {
+impl Signals<'_> {
+    pub(super) async fn send(&mut self, signal: &Signal) -> Result<(), ConnectError> {
         let body = self.sealer.seal(signal);
         self.pairing.send(&body).await
     }
@@ -82,8 +101,22 @@ impl Signals {
     ) -> Result<Fingerprint, ConnectError> {
         let own = CheckedDescription::parse(description)?;
         let sdp = own.sdp().to_owned();
-        self.send(&Signal::Description { generation: FIRST_GENERATION, restart: 0, kind, sdp }).await?;
+        let generation = self.generation;
+        self.send(&Signal::Description { generation, restart: 0, kind, sdp }).await?;
         Ok(own.fingerprint())
+    }
+
+    /// The highest generation that the other side has seen, which is what it says first.
+    pub(super) async fn generations(&mut self) -> Result<u32, ConnectError> {
+        let body = self.pairing.recv().await?;
+        let signal = self.opener.open(&body)?;
+        if let Signal::Generations { highest } = signal {
+            Ok(highest)
+        } else if let Signal::Abort { reason } = signal {
+            Err(ConnectError::Aborted(AbortReason::from_code(reason)))
+        } else {
+            Err(ConnectError::Signal(SignalError::Unreadable))
+        }
     }
 
     /// The next signal of this generation. Cancelling it loses nothing.
@@ -98,7 +131,7 @@ impl Signals {
                 signal @ (Signal::Description { generation, restart, .. }
                 | Signal::Candidate { generation, restart, .. }
                 | Signal::EndOfCandidates { generation, restart }) => {
-                    if (generation, restart) == (FIRST_GENERATION, 0) {
+                    if (generation, restart) == (self.generation, 0) {
                         return Ok(signal);
                     }
                 }
@@ -129,7 +162,7 @@ impl Signals {
 
 /// Negotiates until a transport is open. The sender offers, the receiver answers.
 async fn find(
-    signals: &mut Signals,
+    signals: &mut Signals<'_>,
     role: Role,
     ice_servers: Vec<IceServer>,
 ) -> Result<(Transport, Binding), ConnectError> {
@@ -160,7 +193,7 @@ async fn find(
 
 /// Exchanges candidates, and takes the answer if one is due, until the channel is open.
 async fn trickle(
-    signals: &mut Signals,
+    signals: &mut Signals<'_>,
     mut negotiation: Negotiation,
 ) -> Result<(Transport, Option<Fingerprint>), ConnectError> {
     let mut answer = None;
@@ -170,11 +203,11 @@ async fn trickle(
             event = negotiation.next_event() => match event {
                 NegotiationEvent::LocalCandidate { candidate, mid } => {
                     tracing::debug!(%candidate, "candidate of this side");
-                    let (generation, restart) = (FIRST_GENERATION, 0);
+                    let (generation, restart) = (signals.generation, 0);
                     signals.send(&Signal::Candidate { generation, restart, candidate, mid }).await?;
                 }
                 NegotiationEvent::EndOfCandidates => {
-                    let (generation, restart) = (FIRST_GENERATION, 0);
+                    let (generation, restart) = (signals.generation, 0);
                     signals.send(&Signal::EndOfCandidates { generation, restart }).await?;
                 }
                 NegotiationEvent::Open(transport) => return Ok((transport, answer)),
@@ -209,12 +242,10 @@ async fn try_candidate(negotiation: &Negotiation, candidate: String, mid: String
 
 /// Proves over the new transport that both hold the session, and derives the keys of its records.
 async fn open_generation(
-    secret: SessionSecret,
+    generation: Generation,
     role: Role,
     mut transport: Transport,
-    binding: Binding,
-) -> Result<(Sealer, Opener, Transport), ConnectError> {
-    let generation = Generation::new(secret, FIRST_GENERATION, binding)?;
+) -> Result<Opened, ConnectError> {
     let (sealer, opener) = match role {
         Role::Sender => {
             let theirs = transport.receiver.recv().await?;

@@ -42,15 +42,19 @@ pub(super) struct Flusher<T> {
     outstanding: usize,
 }
 
+/// How files are brought to the disk: [`sync_all`], or a disk whose power fails.
+pub(super) type Sync = fn(&[Arc<File>]) -> io::Result<()>;
+
 impl<T: Send + 'static> Flusher<T> {
     /// Starts the thread.
     ///
     /// # Errors
     /// When the system refuses a thread.
-    pub(super) fn start() -> io::Result<Self> {
+    pub(super) fn start(sync: Sync) -> io::Result<Self> {
         let (jobs, queue) = sync_channel(QUEUE_LEN);
         let (results, done) = channel();
-        let thread = std::thread::Builder::new().name("flush".into()).spawn(move || run(&queue, &results))?;
+        let body = move || run(&queue, &results, sync);
+        let thread = std::thread::Builder::new().name("flush".into()).spawn(body)?;
         Ok(Self { jobs: Some(jobs), done, thread: Some(thread), outstanding: 0 })
     }
 
@@ -141,9 +145,9 @@ fn lost_waiter() -> io::Error {
     io::Error::other("a thread that waited for the disk ended early")
 }
 
-fn run<T>(queue: &Receiver<Job<T>>, results: &Sender<Done<T>>) {
+fn run<T>(queue: &Receiver<Job<T>>, results: &Sender<Done<T>>, sync: Sync) {
     while let Ok(Job { files, tag }) = queue.recv() {
-        let result = sync_all(&files);
+        let result = sync(&files);
         drop(files);
         if results.send(Done { tag, result }).is_err() {
             return;
@@ -168,7 +172,7 @@ mod tests {
 
     #[test]
     fn jobs_come_back_in_order_whatever_their_size() {
-        let mut flusher = Flusher::start().unwrap();
+        let mut flusher = Flusher::start(sync_all).unwrap();
         for (tag, count) in [0, 1, 7, 64, 1].into_iter().enumerate() {
             flusher.submit(Job { files: files(count), tag });
         }
@@ -180,7 +184,7 @@ mod tests {
     #[cfg(unix)]
     #[test]
     fn one_file_that_cannot_be_synced_fails_its_job() {
-        let mut flusher = Flusher::start().unwrap();
+        let mut flusher = Flusher::start(sync_all).unwrap();
         let mut batch = files(20);
         // A pipe has no disk to reach: fsync(2) answers EINVAL.
         let (reader, _writer) = io::pipe().unwrap();
@@ -191,6 +195,6 @@ mod tests {
 
     #[test]
     fn waiting_without_a_job_returns_at_once() {
-        assert!(Flusher::<()>::start().unwrap().wait().is_none());
+        assert!(Flusher::<()>::start(sync_all).unwrap().wait().is_none());
     }
 }

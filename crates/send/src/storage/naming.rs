@@ -36,7 +36,16 @@ pub(super) enum Named {
 ///
 /// A name that would not leave room for [`record_name`] is cut and told apart by a hash of itself.
 pub(super) fn part_name(name: &str, attempt: u32) -> String {
-    let suffix = if attempt < 2 { ".part".to_owned() } else { format!(".{attempt}.part") };
+    hidden_name(name, attempt, "part")
+}
+
+/// The name of the record of a transfer whose first name is `name`: `.NAME.parts.json`, or `.NAME.2.parts.json` and so on.
+pub(super) fn parts_name(name: &str, attempt: u32) -> String {
+    record_name(&hidden_name(name, attempt, "parts"))
+}
+
+fn hidden_name(name: &str, attempt: u32, what: &str) -> String {
+    let suffix = if attempt < 2 { format!(".{what}") } else { format!(".{attempt}.{what}") };
     let room = NAME_MAX - ".".len() - suffix.len() - RECORD_SUFFIX.len();
     if name.len() <= room {
         return format!(".{name}{suffix}");

@@ -10,6 +10,7 @@ use wire::manifest::Manifest;
 use super::Symlinks;
 use super::permission::check_writable;
 use super::placement::Overwrite;
+use super::remains::{Checked, Remains};
 use super::sink::{Sink, SinkError};
 
 /// A directory held open for receiving. Everything below it is reached through this handle.
@@ -74,13 +75,28 @@ impl OutputDir {
         Ok(None)
     }
 
-    /// Decides where everything in `manifest` goes and makes a [`Sink`] for it. Nothing is created yet.
+    /// Looks for what an earlier transfer of `manifest` left here.
+    ///
+    /// # Errors
+    /// [`SinkError::Io`] when the directory cannot be opened once more.
+    pub fn remains(&self, manifest: &Arc<Manifest>) -> Result<Remains, SinkError> {
+        let dir = self.dir.try_clone().map_err(|error| SinkError::new("open", &self.path, error))?;
+        Ok(Remains::find(dir, Arc::clone(manifest)))
+    }
+
+    /// Decides where everything in `manifest` goes and makes a [`Sink`] for it, which goes on with what was `checked`.
+    /// Nothing but the record of a transfer of several files is created yet.
     ///
     /// # Errors
     /// [`SinkError::Symlink`] for a link that may not be created; [`SinkError::Exists`] and what the system says about
     /// names that are taken.
-    pub fn prepare(self, manifest: Arc<Manifest>, options: SinkOptions) -> Result<Sink, SinkError> {
-        Sink::new(self.path, self.dir, manifest, options)
+    pub fn prepare(
+        self,
+        manifest: Arc<Manifest>,
+        options: SinkOptions,
+        checked: Checked,
+    ) -> Result<Sink, SinkError> {
+        Sink::new(self.path, self.dir, manifest, options, checked)
     }
 }
 

@@ -35,7 +35,7 @@ pub const RECORD_VERSION: u32 = 1;
 const RECORD_LEN_MAX: u64 = 32 * 1024;
 
 /// How many names are tried for one partial before giving up; each one tried is a file that is in the way.
-const ATTEMPTS: u32 = 100;
+pub(super) const ATTEMPTS: u32 = 100;
 
 /// A partial that this process created and has locked.
 #[derive(Debug)]
@@ -83,6 +83,47 @@ impl Partial {
             }
         }
         Err(io::ErrorKind::AlreadyExists.into())
+    }
+
+    /// The partial of `subject` that an earlier transfer left in `dir`, with its length and how much of it is known to be
+    /// on the disk. `None` when there is none, when another process goes on with it, or when anybody else could have it
+    /// open.
+    pub(super) fn resume(dir: &Arc<Dir>, subject: Subject<'_>) -> Option<(Self, u64, u64)> {
+        for attempt in 1..=ATTEMPTS {
+            let name = part_name(subject.name, attempt);
+            let Some(record) = read_record(dir, &name) else {
+                if dir.symlink_metadata(&name).is_err() {
+                    return None;
+                }
+                continue;
+            };
+            if record.path != subject.path || record.size != subject.size {
+                continue;
+            }
+            let (Ok(file), Ok(record_file)) = (open_own(dir, &name), open_own(dir, &record_name(&name)))
+            else {
+                continue;
+            };
+            if !try_own(&file) {
+                continue;
+            }
+            let len = file.metadata().ok()?.len();
+            let partial =
+                Self { dir: Arc::clone(dir), name, file: Arc::new(file), record: Some(record_file) };
+            return Some((partial, len, record.synced_len));
+        }
+        None
+    }
+
+    /// Removes the partial without a record that `subject` left in `dir`, a directory of its own transfer: that of a small
+    /// file which had not got its name yet.
+    pub(super) fn remove_unrecorded(dir: &Dir, subject: Subject<'_>) {
+        let name = part_name(subject.name, 1);
+        let is_recorded = dir.symlink_metadata(record_name(&name)).is_ok();
+        if !is_recorded && open_own(dir, &name).is_ok_and(|file| try_own(&file)) {
+            // Whatever cannot be removed is in the way and another name is taken.
+            let _ = dir.remove_file(&name);
+        }
     }
 
     /// The directory it is in, which is that of its destination.
@@ -184,7 +225,7 @@ fn remove_stale(dir: &Dir, name: &str, subject: Subject<'_>) {
 }
 
 /// Creates regular file `name` with mode 0600; fails if anything of that name exists, a dangling link included.
-fn create_private(dir: &Dir, name: &str) -> io::Result<File> {
+pub(super) fn create_private(dir: &Dir, name: &str) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create_new(true).follow(FollowSymlinks::No);
     #[cfg(unix)]
@@ -196,7 +237,7 @@ fn create_private(dir: &Dir, name: &str) -> io::Result<File> {
 }
 
 /// Opens existing `name` for reading if it is a regular file with no other name, without waiting for a fifo's writer.
-fn open_regular(dir: &Dir, name: &str) -> io::Result<File> {
+pub(super) fn open_regular(dir: &Dir, name: &str) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).follow(FollowSymlinks::No).nonblock(true);
     let file = dir.open_with(name, &options)?.into_std();
@@ -206,6 +247,35 @@ fn open_regular(dir: &Dir, name: &str) -> io::Result<File> {
     } else {
         Err(io::ErrorKind::InvalidInput.into())
     }
+}
+
+/// Opens existing `name` for reading and writing if it is a regular file with no other name that only this user can write.
+pub(super) fn open_own(dir: &Dir, name: &str) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).follow(FollowSymlinks::No).nonblock(true);
+    let file = dir.open_with(name, &options)?.into_std();
+    let metadata = file.metadata()?;
+    if metadata.is_file() && has_one_name(&metadata) && is_own(&metadata) {
+        Ok(file)
+    } else {
+        Err(io::ErrorKind::InvalidInput.into())
+    }
+}
+
+/// Locks a file for this process; `false` when another has it. Not every file system has locks, and they are only a hint.
+pub(super) fn try_own(file: &File) -> bool {
+    !matches!(file.try_lock(), Err(TryLockError::WouldBlock))
+}
+
+#[cfg(unix)]
+fn is_own(metadata: &std::fs::Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    metadata.uid() == rustix::process::geteuid().as_raw() && metadata.mode() & 0o022 == 0
+}
+
+#[cfg(not(unix))]
+fn is_own(_metadata: &std::fs::Metadata) -> bool {
+    true
 }
 
 #[cfg(unix)]
@@ -231,7 +301,7 @@ fn is_same_file(one: &cap_std::fs::Metadata, other: &cap_std::fs::Metadata) -> b
 }
 
 /// Replaces the contents of `file`, which are one sector at most in all but the longest paths.
-fn rewrite(mut file: &File, text: &[u8]) -> io::Result<()> {
+pub(super) fn rewrite(mut file: &File, text: &[u8]) -> io::Result<()> {
     use std::io::Seek as _;
     file.rewind()?;
     file.write_all(text)?;

@@ -1,6 +1,6 @@
 //! Where a manifest goes: one final name for each name at its top, decided once.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 
 use cap_std::fs::Dir;
@@ -45,7 +45,9 @@ pub(super) struct Placements {
 pub(super) const NUMBERS: u32 = 10_000;
 
 impl Placements {
-    /// Decides the names of everything at the top of `manifest` by what is in `dir`.
+    /// Decides the names of everything at the top of `manifest` by what is in `dir`. Directories go where `earlier`, the
+    /// record of a transfer that is gone on with, says that they went, which is where they were sent to if it does not
+    /// name them.
     ///
     /// # Errors
     /// What the system says about a name, with the name; [`io::ErrorKind::AlreadyExists`] when all numbers are taken.
@@ -53,14 +55,23 @@ impl Placements {
         dir: &Dir,
         manifest: &Manifest,
         overwrite: Overwrite,
+        earlier: Option<&BTreeMap<String, String>>,
     ) -> Result<Self, (String, io::Error)> {
         let mut placements = Self::default();
         let tops = manifest.top_level();
         placements.taken.extend(tops.iter().map(|top| collision_key(top.name)));
         for TopLevel { name, is_directory, .. } in tops {
             let kind = if is_directory { Named::Directory } else { Named::File };
-            let placement =
-                placements.place(dir, name, kind, overwrite).map_err(|error| (name.to_owned(), error))?;
+            let placement = match earlier {
+                Some(renamed) if is_directory => {
+                    let saved = renamed.get(name).map_or(name, String::as_str).to_owned();
+                    placements.taken.insert(collision_key(&saved));
+                    Placement { sent: name.to_owned(), saved, replaces: false, kind }
+                }
+                Some(_) | None => {
+                    placements.place(dir, name, kind, overwrite).map_err(|error| (name.to_owned(), error))?
+                }
+            };
             placements.order.push(placement.sent.clone());
             placements.by_name.insert(placement.sent.clone(), placement);
         }

@@ -14,7 +14,12 @@
 
 mod closing;
 mod error;
+#[cfg(test)]
+mod power;
+mod publishing;
+mod resuming;
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Seek as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -27,14 +32,17 @@ use wire::safe_path::SafePath;
 
 pub use self::closing::{Finished, Kept, Leftovers};
 pub use self::error::SinkError;
+pub(super) use self::resuming::Beginning;
+use self::resuming::Beginnings;
 use super::Symlinks;
 use super::digest::Hasher;
-use super::flusher::{Done, Flusher, Job};
-use super::naming::{Named, numbered};
+use super::flusher::{Flusher, Job, Sync, sync_all};
+use super::naming::Named;
 use super::output::SinkOptions;
 use super::partial::{Partial, Subject};
-use super::placement::{NUMBERS, Overwrite, Placement, Placements};
-use super::publish::rename_new;
+use super::parts::Parts;
+use super::placement::{Placement, Placements};
+use super::remains::Checked;
 use super::tree::Tree;
 
 /// Saves the files of one manifest below one directory.
@@ -48,6 +56,11 @@ pub struct Sink {
     options: SinkOptions,
     placements: Placements,
     tree: Tree,
+    parts: Option<Parts>,
+    /// Partials of an earlier transfer that wait for their turn.
+    beginnings: Beginnings,
+    /// Files of an earlier transfer that are complete, unless the sender says otherwise, and their digests.
+    present: BTreeMap<usize, [u8; 32]>,
     states: Vec<State>,
     current: Option<Writing>,
     batch: Vec<Verified>,
@@ -85,6 +98,8 @@ struct Writing {
     written_len: u64,
     checkpoint_len: u64,
     declared: Option<u64>,
+    /// The last offset that a sender could go on from, and the hash of everything before it.
+    mark: (u64, Hasher),
 }
 
 /// A file that is complete and right, and perhaps not on the disk yet.
@@ -99,7 +114,12 @@ struct Verified {
 #[derive(Debug)]
 enum Flushed {
     Batch(Vec<Verified>),
-    Checkpoint { entry: usize, len: u64 },
+    /// So much of a partial, known by its file: another one may have taken its place.
+    Checkpoint {
+        entry: usize,
+        file: Arc<File>,
+        len: u64,
+    },
 }
 
 impl Sink {
@@ -108,16 +128,45 @@ impl Sink {
         dir: Dir,
         manifest: Arc<Manifest>,
         options: SinkOptions,
+        checked: Checked,
+    ) -> Result<Self, SinkError> {
+        Self::with_sync(root, dir, manifest, options, checked, sync_all)
+    }
+
+    fn with_sync(
+        root: PathBuf,
+        dir: Dir,
+        manifest: Arc<Manifest>,
+        options: SinkOptions,
+        checked: Checked,
+        sync: Sync,
     ) -> Result<Self, SinkError> {
         refuse_symlinks(&root, &manifest, options.symlinks)?;
-        let placements = Placements::decide(&dir, &manifest, options.overwrite)
+        let Checked { parts, beginnings, present, .. } = checked;
+        let earlier = parts.as_ref().map(Parts::renamed);
+        let placements = Placements::decide(&dir, &manifest, options.overwrite, earlier)
             .map_err(|(name, error)| SinkError::new("look at", root.join(name), error))?;
-        let flusher = Flusher::start().map_err(|error| SinkError::new("start writing to", &root, error))?;
+        let mut tree = Tree::new(dir);
+        if parts.is_some() {
+            placements.iter().filter(|placement| placement.kind == Named::Directory).for_each(|placement| {
+                tree.go_on_in(&placement.saved);
+            });
+        }
+        // The transfer completes without a record too.
+        let parts = match parts {
+            None if Parts::are_of(&manifest) => Parts::create(tree.root(), &manifest).ok(),
+            known => known,
+        };
+        let flusher =
+            Flusher::start(sync).map_err(|error| SinkError::new("start writing to", &root, error))?;
         Ok(Self {
             root,
             options,
             placements,
-            tree: Tree::new(dir),
+            tree,
+            parts,
+            beginnings: beginnings.into_iter().collect(),
+            present,
             states: vec![State::Waiting; manifest.entries().len()],
             manifest,
             current: None,
@@ -170,9 +219,11 @@ impl Sink {
         }
         writing.hasher.update(data);
         writing.written_len = end;
+        writing.keep_mark();
         if end - writing.checkpoint_len >= CHECKPOINT_LEN {
-            let files = vec![Arc::clone(writing.partial.file())];
-            if self.flusher.try_submit(Job { files, tag: Flushed::Checkpoint { entry, len: end } }) {
+            let file = Arc::clone(writing.partial.file());
+            let files = vec![Arc::clone(&file)];
+            if self.flusher.try_submit(Job { files, tag: Flushed::Checkpoint { entry, file, len: end } }) {
                 writing.checkpoint_len = end;
             }
         }
@@ -277,6 +328,11 @@ impl Sink {
             None => {}
         }
         let declared = self.expect(entry)?;
+        if let Some(writing) = self.take_beginning(entry)? {
+            self.set_state(entry, State::Writing);
+            self.current = Some(writing);
+            return Ok(());
+        }
         let mut partial = self.create_partial(entry)?;
         if declared.is_none_or(|len| len >= KEEP_LEN) {
             let manifest = Arc::clone(&self.manifest);
@@ -292,6 +348,7 @@ impl Sink {
             written_len: 0,
             checkpoint_len: 0,
             declared,
+            mark: (0, Hasher::default()),
         });
         Ok(())
     }
@@ -333,6 +390,7 @@ impl Sink {
         self.tree
             .claim_top(&mut self.placements, top)
             .map_err(|error| SinkError::new("create directory", path(), error))?;
+        self.note_name(top);
         let saved = self.placements.of(top).map_or(top, |placement| placement.saved.as_str());
         let local: Vec<&str> = std::iter::once(saved).chain(below.iter().copied()).collect();
         self.tree
@@ -340,128 +398,16 @@ impl Sink {
             .map_err(|error| SinkError::new("create directory", self.root.join(local.join("/")), error))
     }
 
-    /// Puts a verified file among those that wait for the disk.
-    fn queue(&mut self, verified: Verified) {
-        self.set_state(verified.entry, State::Verified);
-        let manifest = Arc::clone(&self.manifest);
-        if let Some(item) = manifest.entries().get(verified.entry) {
-            self.keep_attributes(verified.partial.file(), item);
+    /// Records where what was sent as `top` goes.
+    fn note_name(&mut self, top: &str) {
+        let saved = self.placements.of(top).map(|placement| placement.saved.clone());
+        if let (Some(parts), Some(saved)) = (self.parts.as_mut(), saved)
+            && parts.rename(top, &saved).is_err()
+        {
+            // A record that is not true is of no use.
+            let root = Arc::clone(self.tree.root());
+            self.parts.take().into_iter().for_each(|parts| parts.remove(&root));
         }
-        self.batch_len = self.batch_len.saturating_add(verified.len);
-        self.batch.push(verified);
-        let is_worth_it = self.batch.len() >= BATCH_COUNT || self.batch_len >= BATCH_LEN;
-        let is_full = self.batch.len() >= BATCH_COUNT_MAX || self.batch_len >= BATCH_LEN_MAX;
-        // A disk that is behind gets fewer and larger batches: its waits hardly depend on how many files they are for.
-        if is_full || (is_worth_it && self.flusher.is_idle()) {
-            self.submit_batch();
-        }
-    }
-
-    fn submit_batch(&mut self) {
-        if self.batch.is_empty() {
-            return;
-        }
-        self.batch_len = 0;
-        let batch = std::mem::take(&mut self.batch);
-        let files = batch.iter().map(|verified| Arc::clone(verified.partial.file())).collect();
-        self.flusher.submit(Job { files, tag: Flushed::Batch(batch) });
-    }
-
-    /// Takes in what the flusher has done, without waiting.
-    fn collect_flushed(&mut self) -> Result<(), SinkError> {
-        while let Some(done) = self.flusher.poll() {
-            self.handle_flushed(done)?;
-        }
-        Ok(())
-    }
-
-    fn handle_flushed(&mut self, done: Done<Flushed>) -> Result<(), SinkError> {
-        match done.tag {
-            Flushed::Checkpoint { entry, len } => {
-                done.result.map_err(|error| self.failed("sync", entry, error).with_kept(len))?;
-                let manifest = Arc::clone(&self.manifest);
-                let writing = self.current.as_mut().filter(|writing| writing.entry == entry);
-                if let (Some(writing), Some(item)) = (writing, manifest.entries().get(entry)) {
-                    // The file itself can still complete without its record.
-                    let _ = writing.partial.record(subject(item), len);
-                }
-                Ok(())
-            }
-            Flushed::Batch(batch) => {
-                let first = batch.first().map_or(0, |verified| verified.entry);
-                let mut outcome = done.result.map_err(|error| self.failed("sync", first, error));
-                for mut verified in batch {
-                    if outcome.is_ok() {
-                        outcome = self.publish(&mut verified);
-                    }
-                    if outcome.is_err() {
-                        self.leave(verified.entry, verified.partial, verified.len, 0);
-                    }
-                }
-                outcome
-            }
-        }
-    }
-
-    /// Gives a synced file its final name.
-    fn publish(&mut self, verified: &mut Verified) -> Result<(), SinkError> {
-        let entry = verified.entry;
-        let manifest = Arc::clone(&self.manifest);
-        let Some(item) = manifest.entries().get(entry) else {
-            return Err(SinkError::UnexpectedEntry { entry });
-        };
-        if !verified.partial.is_in_place() {
-            return Err(SinkError::Replaced { path: self.shown_path(entry) });
-        }
-        let name = self.name_finally(&item.path, &verified.partial)?;
-        verified.partial.remove_record();
-        self.set_state(entry, State::Saved);
-        let above = item.path.parent();
-        let path = match &above {
-            Some(above) => self.local_path(above).join(name),
-            None => PathBuf::from(name),
-        };
-        self.saved.push(Saved { entry, path });
-        Ok(())
-    }
-
-    /// Renames the partial of `path` to the first name that is its own, and returns that name.
-    fn name_finally(&mut self, path: &SafePath, partial: &Partial) -> Result<String, SinkError> {
-        let failed = |error| SinkError::new("rename to", self.root.join(path.as_str()), error);
-        let (dir, top) = (partial.dir(), path.top());
-        let is_top = path.depth() == 1;
-        let mut name = match self.placements.of(top) {
-            Some(placement) if is_top => placement.saved.clone(),
-            Some(_) | None => path.file_name().to_owned(),
-        };
-        if self.options.overwrite == Overwrite::Files && name == path.file_name() {
-            match dir.rename(partial.name(), dir, &name) {
-                Ok(()) => return Ok(name),
-                Err(error) if dir.is_dir(&name) => drop(error),
-                Err(error) => return Err(failed(error)),
-            }
-        }
-        for number in 1..NUMBERS {
-            match rename_new(dir, partial.name(), &name) {
-                Ok(()) => return Ok(name),
-                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(failed(error)),
-            }
-            if is_top {
-                self.placements.move_on(dir, top).map_err(failed)?;
-                name = self.placements.of(top).map_or(name, |placement| placement.saved.clone());
-            } else {
-                name = numbered(path.file_name(), Named::File, number);
-            }
-        }
-        Err(SinkError::Exists { path: self.root.join(path.as_str()) })
-    }
-
-    /// Sets the mode and time an entry was sent with, as far as the file system keeps them.
-    fn keep_attributes(&mut self, file: &File, item: &Entry) {
-        let kept_mode = set_mode(file, item.mode & 0o777 & !self.options.umask);
-        let kept_time = modified(item.mtime).is_some_and(|time| file.set_modified(time).is_ok());
-        self.unkept_attributes += usize::from(!(kept_mode && kept_time));
     }
 
     fn set_state(&mut self, entry: usize, state: State) {
@@ -491,7 +437,7 @@ impl Sink {
 }
 
 /// Which file the partial of `item` is for.
-fn subject(item: &Entry) -> Subject<'_> {
+pub(super) fn subject(item: &Entry) -> Subject<'_> {
     let size = if let EntryKind::File { size } = item.kind { Some(size) } else { None };
     Subject { path: item.path.as_str(), name: item.path.file_name(), size }
 }
@@ -536,16 +482,3 @@ const CHECKPOINT_LEN: u64 = 8 << 20;
 
 /// Bytes below which a partial is not worth keeping: offsets to resume from are multiples of one chunk.
 const KEEP_LEN: u64 = 65_536;
-
-/// Files worth waiting for the disk for.
-const BATCH_COUNT: usize = 64;
-
-/// Bytes worth waiting for the disk for, so that a large file does not wait for others.
-const BATCH_LEN: u64 = 4 << 20;
-
-/// Files that wait for the disk together at most. Each holds a file descriptor and two batches exist at a time; a process
-/// may have 1024 on Linux and 256 on macOS unless told otherwise.
-const BATCH_COUNT_MAX: usize = if cfg!(target_os = "linux") { 384 } else { 80 };
-
-/// Bytes that wait for the disk together at most.
-const BATCH_LEN_MAX: u64 = 64 << 20;

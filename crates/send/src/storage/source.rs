@@ -126,19 +126,23 @@ impl SourceReader {
         Ok(wanted)
     }
 
-    /// Hashes the first `len` bytes of `entry`. The hasher can go on with the bytes after them.
+    /// Has `hasher`, which knows the first `offset` bytes of `entry`, go on to its first `end`. It can go on from there.
     ///
     /// # Errors
     /// As [`SourceReader::read_chunk`].
-    pub fn hash_prefix(&mut self, entry: usize, len: u64) -> Result<Hasher, SourceError> {
-        let mut hasher = Hasher::default();
+    pub fn hash_on(
+        &mut self,
+        entry: usize,
+        mut offset: u64,
+        end: u64,
+        mut hasher: Hasher,
+    ) -> Result<Hasher, SourceError> {
         let mut buf = vec![0; PREFIX_READ_LEN];
-        let mut offset = 0;
-        while offset < len {
-            let wanted = usize::try_from(len - offset).map_or(buf.len(), |left| left.min(buf.len()));
+        while offset < end {
+            let wanted = usize::try_from(end - offset).map_or(buf.len(), |left| left.min(buf.len()));
             let read = self.read_chunk(entry, offset, buf.get_mut(..wanted).unwrap_or_default())?;
             if read == 0 {
-                return Err(SourceError::OutOfRange { entry, offset: len });
+                return Err(SourceError::OutOfRange { entry, offset: end });
             }
             hasher.update(buf.get(..read).unwrap_or_default());
             offset += read as u64;
@@ -457,7 +461,7 @@ mod tests {
         let contents: Vec<u8> = (0..200_000_u32).map(|n| n.to_le_bytes()[0]).collect();
         fs::write(&path, &contents).unwrap();
         let mut reader = open(&[path]).unwrap().reader();
-        let mut hasher = reader.hash_prefix(0, 131_072).unwrap();
+        let mut hasher = reader.hash_on(0, 0, 131_072, Hasher::default()).unwrap();
         assert_eq!(hasher.clone().finish(), Hasher::of(&contents[..131_072]));
         let mut rest = vec![0; 100_000];
         let len = reader.read_chunk(0, 131_072, &mut rest).unwrap();
@@ -465,7 +469,7 @@ mod tests {
         assert_eq!(hasher.finish(), Hasher::of(&contents));
         for offset in [200_001, u64::MAX] {
             assert!(matches!(reader.read_chunk(0, offset, &mut rest), Err(SourceError::OutOfRange { .. })));
-            assert!(reader.hash_prefix(0, offset).is_err());
+            assert!(reader.hash_on(0, 0, offset, Hasher::default()).is_err());
         }
     }
 }

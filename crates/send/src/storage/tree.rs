@@ -24,6 +24,11 @@ impl Tree {
         Self { descent: Descent::new(root), made: HashSet::new() }
     }
 
+    /// An earlier transfer made directory `saved` at the top, and this one goes on in it.
+    pub(super) fn go_on_in(&mut self, saved: &str) {
+        self.made.insert(saved.to_owned());
+    }
+
     /// The output directory.
     pub(super) fn root(&self) -> &Arc<Dir> {
         self.descent.root()

@@ -4,9 +4,10 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use wire::manifest::Manifest;
 use wire::message::Sha256Digest;
+use wire::transfer::receiver::Held;
 
 use super::pipe::Opened;
 use super::tally::Tally;
@@ -19,6 +20,10 @@ pub(super) enum Step {
     Write { file: u32, offset: u64, bytes: Range<usize> },
     /// Write a whole file from bytes of the record.
     WriteWhole { file: u32, bytes: Range<usize>, digest: Sha256Digest },
+    /// What is here of a file is the sender's.
+    GoOn { file: u32, offset: u64 },
+    /// What is here of a file is not the sender's.
+    StartOver { file: u32 },
     /// Verify a file and put it in place.
     Commit { file: u32, len: u64, digest: Sha256Digest },
     /// Complete the tree.
@@ -27,11 +32,16 @@ pub(super) enum Step {
 
 /// What this thread is asked to do, in order.
 #[derive(Debug)]
-pub(super) struct Job {
-    /// The record that the steps take bytes from.
-    pub(super) record: Opened,
-    /// What to do with it.
-    pub(super) steps: Vec<Step>,
+pub(super) enum Job {
+    /// Something to do with a record.
+    Record {
+        /// Where the steps take their bytes from.
+        record: Opened,
+        /// What to do.
+        steps: Vec<Step>,
+    },
+    /// Say what is here, for a sender that lost the connection.
+    Held(oneshot::Sender<Vec<Held>>),
 }
 
 /// What this thread has to say.
@@ -70,7 +80,11 @@ impl Disk {
     /// Works until everything is in place, something fails, or the jobs end; then says what remains.
     pub(super) fn run(mut self, mut jobs: mpsc::Receiver<Job>) -> Remains {
         while let Some(job) = jobs.blocking_recv() {
-            match self.perform_all(&job) {
+            let performed = match job {
+                Job::Record { record, steps } => self.perform_all(&record, &steps),
+                Job::Held(tell) => self.tell_held(tell),
+            };
+            match performed {
                 Ok(Course::GoOn) => {}
                 Ok(Course::Finish) => return self.finish(),
                 Err(report) => {
@@ -83,11 +97,15 @@ impl Disk {
         Remains { saved_count: self.saved_count, kept }
     }
 
-    fn perform_all(&mut self, Job { record, steps }: &Job) -> Result<Course, Report> {
+    fn perform_all(&mut self, record: &Opened, steps: &[Step]) -> Result<Course, Report> {
         for step in steps {
             match step {
                 Step::Finish => return Ok(Course::Finish),
-                Step::Write { file, .. } | Step::WriteWhole { file, .. } | Step::Commit { file, .. } => {
+                Step::Write { file, .. }
+                | Step::WriteWhole { file, .. }
+                | Step::GoOn { file, .. }
+                | Step::StartOver { file }
+                | Step::Commit { file, .. } => {
                     let performed = self.perform(step, record.plaintext());
                     performed.map_err(|error| Report::Failed { file: Some(*file), error })?;
                 }
@@ -104,17 +122,30 @@ impl Disk {
             Step::Write { file, offset, bytes } => {
                 let bytes = plaintext.get(bytes.clone()).unwrap_or_default();
                 self.sink.write(index(*file), *offset, bytes)?;
-                self.tally.add(*file, bytes.len() as u64);
+                self.tally.add(*file, *offset + bytes.len() as u64, bytes.len() as u64);
             }
             Step::WriteWhole { file, bytes, digest } => {
                 let bytes = plaintext.get(bytes.clone()).unwrap_or_default();
                 self.sink.write_whole(index(*file), bytes, *digest)?;
-                self.tally.add(*file, bytes.len() as u64);
+                self.tally.add(*file, bytes.len() as u64, bytes.len() as u64);
             }
+            Step::GoOn { file, offset } => {
+                self.sink.go_on(index(*file), *offset)?;
+                let item = self.manifest.entries().get(index(*file));
+                self.saved_count += u64::from(item.is_some_and(|item| item.kind.size() == *offset));
+            }
+            Step::StartOver { file } => self.sink.start_over(index(*file))?,
             Step::Commit { file, len, digest } => self.sink.commit(index(*file), *len, *digest)?,
             Step::Finish => {}
         }
         Ok(())
+    }
+
+    fn tell_held(&mut self, tell: oneshot::Sender<Vec<Held>>) -> Result<Course, Report> {
+        let held = self.sink.held().map_err(|error| Report::Failed { file: None, error })?;
+        // Nobody wants to know when the task has ended.
+        let _ = tell.send(held);
+        Ok(Course::GoOn)
     }
 
     /// Completes the tree and syncs it.

@@ -7,11 +7,12 @@ use std::thread;
 
 use bytes::BytesMut;
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 use wire::message::Message;
 use wire::record::{HEADER_LEN, MAX_RECORD_LEN, Opener, Sealer, TAG_LEN};
 
 use super::Error;
-use crate::transport::{Incoming, Outgoing};
+use crate::transport::{Incoming, Outgoing, Transport};
 
 /// Records that wait between two threads: 1 MiB of chunks, enough to hide that a thread has to be woken.
 const QUEUE_LEN: usize = 16;
@@ -82,6 +83,7 @@ pub(super) struct Pipe {
     /// How many records were handed to the transport.
     pub(super) sent_count: Arc<AtomicU64>,
     flushed: oneshot::Receiver<()>,
+    hangup: CancellationToken,
 }
 
 impl Pipe {
@@ -89,10 +91,8 @@ impl Pipe {
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub(super) fn start(
-        (sealer, outgoing): (Sealer, Outgoing),
-        (opener, incoming): (Opener, Incoming),
-    ) -> io::Result<Self> {
+    pub(super) fn start(sealer: Sealer, opener: Opener, transport: Transport) -> io::Result<Self> {
+        let Transport { sender: outgoing, receiver: incoming, hangup, .. } = transport;
         let (drafts, draft_queue) = mpsc::channel(QUEUE_LEN);
         let (opened_queue, opened) = mpsc::channel(QUEUE_LEN);
         let (done, flushed) = oneshot::channel();
@@ -103,7 +103,12 @@ impl Pipe {
             let _ = done.send(());
         })?;
         spawn("send-open", move || open_all(opener, incoming, &opened_queue))?;
-        Ok(Self { drafts, opened, sent_count, flushed })
+        Ok(Self { drafts, opened, sent_count, flushed, hangup })
+    }
+
+    /// Ends the channel at once, for there is nobody to say goodbye to.
+    pub(super) fn hang_up(self) {
+        self.hangup.cancel();
     }
 
     /// Sends what is queued and closes the channel; returns when the other side has acknowledged everything, or when the

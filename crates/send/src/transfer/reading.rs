@@ -15,6 +15,8 @@ use crate::storage::{Hasher, SourceError, SourceReader};
 /// What this thread is asked to do, in order.
 #[derive(Debug)]
 pub(super) enum Job {
+    /// From here on everything goes to this queue: that of a new generation.
+    Generation(mpsc::Sender<Draft>),
     /// Pass on a message.
     Message(Message<'static>),
     /// Pass on the whole manifest.
@@ -34,51 +36,85 @@ pub(super) enum Report {
     Failed { file: u32, error: SourceError },
 }
 
-/// Beginnings whose hash state is kept, so that going on behind one does not read it again.
-const MAX_KEPT_PREFIXES: usize = 64;
+/// The state of a hash that is kept for every so many bytes: what has to be read again when a receiver goes on somewhere
+/// behind what was read.
+const STATE_INTERVAL: u64 = 1024 * 1024;
+
+/// States that are kept: more than the 64 beginnings that a receiver may ask about at once, and than any credit window
+/// has MiB.
+const MAX_STATES: usize = 128;
 
 /// The thread's state.
 #[derive(Debug)]
 pub(super) struct Reading {
-    pub(super) manifest: Arc<Manifest>,
-    pub(super) reader: SourceReader,
-    pub(super) drafts: mpsc::Sender<Draft>,
-    pub(super) reports: mpsc::Sender<Report>,
-    pub(super) tally: Arc<Tally>,
+    manifest: Arc<Manifest>,
+    reader: SourceReader,
+    /// `None` while there is nobody to pass anything on to.
+    drafts: Option<mpsc::Sender<Draft>>,
+    reports: mpsc::Sender<Report>,
+    tally: Arc<Tally>,
     /// The file that is being read, and its hash so far.
-    pub(super) current: Option<(u32, u64, Hasher)>,
-    pub(super) prefixes: VecDeque<(u32, u64, Hasher)>,
+    current: Option<State>,
+    /// Hashes of beginnings, the latest last.
+    states: VecDeque<State>,
 }
 
-/// A job could not be done: the queue behind this thread is gone, or a file failed and was reported.
-struct Gone;
+/// The hash of the first bytes of a file.
+#[derive(Clone, Debug)]
+struct State {
+    file: u32,
+    offset: u64,
+    hasher: Hasher,
+}
+
+/// A job could not be done.
+enum Gone {
+    /// Nobody takes it any more; another generation may follow.
+    Pipe,
+    /// A file failed and was reported.
+    File,
+}
 
 impl Reading {
+    /// A thread's state before its first generation.
+    pub(super) fn new(
+        manifest: Arc<Manifest>,
+        reader: SourceReader,
+        reports: mpsc::Sender<Report>,
+        tally: Arc<Tally>,
+    ) -> Self {
+        Self { manifest, reader, drafts: None, reports, tally, current: None, states: VecDeque::new() }
+    }
+
     /// Works until the jobs end. After a file failed only messages are passed on, so that the other side is told.
     pub(super) fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
         let mut has_failed = false;
         while let Some(job) = jobs.blocking_recv() {
-            let is_wanted = !has_failed || matches!(job, Job::Message(_));
-            if is_wanted && self.perform(job).is_err() {
-                has_failed = true;
+            let is_wanted = match &job {
+                Job::Generation(_) => true,
+                Job::Message(_) => self.drafts.is_some(),
+                Job::Manifest | Job::HashPrefix { .. } | Job::Read(_) => self.drafts.is_some() && !has_failed,
+            };
+            match if is_wanted { self.perform(job) } else { Ok(()) } {
+                Ok(()) => {}
+                Err(Gone::Pipe) => self.drafts = None,
+                Err(Gone::File) => has_failed = true,
             }
         }
     }
 
     fn perform(&mut self, job: Job) -> Result<(), Gone> {
         match job {
+            Job::Generation(drafts) => {
+                self.drafts = Some(drafts);
+                Ok(())
+            }
             Job::Message(message) => self.pass_on(Draft::of(&message)),
             Job::Manifest => self.pass_on_manifest(),
             Job::HashPrefix { file, offset } => {
-                let hasher = match self.reader.hash_prefix(index(file), offset) {
-                    Ok(hasher) => hasher,
-                    Err(error) => return Err(self.fail(file, error)),
-                };
+                let hasher = self.hasher_at(file, offset)?;
                 let digest = hasher.clone().finish();
-                if self.prefixes.len() == MAX_KEPT_PREFIXES {
-                    self.prefixes.pop_front();
-                }
-                self.prefixes.push_back((file, offset, hasher));
+                self.keep(State { file, offset, hasher });
                 self.say(Report::Prefix { file, offset, digest })
             }
             Job::Read(Read::Chunk { file, offset, len, ends }) => self.read_chunk(file, offset, len, ends),
@@ -110,9 +146,13 @@ impl Reading {
         if ends {
             draft.push(&Message::FileEnd { file, len: end, digest: hasher.finish() });
         } else {
-            self.current = Some((file, end, hasher));
+            let state = State { file, offset: end, hasher };
+            if end.is_multiple_of(STATE_INTERVAL) {
+                self.keep(state.clone());
+            }
+            self.current = Some(state);
         }
-        self.tally.add(file, len as u64);
+        self.tally.add(file, end, len as u64);
         self.pass_on(draft)
     }
 
@@ -128,39 +168,46 @@ impl Reading {
                 return Err(self.fail(file, error));
             }
             items.push((file, u32::try_from(size).unwrap_or(0), Hasher::of(whole)));
-            self.tally.add(file, size);
+            self.tally.add(file, size, size);
         }
         self.pass_on(Draft::of(&Message::Batch(Batch { items, bytes: bytes.into() })))
     }
 
-    /// The hash of everything before `offset`: of the chunk before, of a proven beginning, or read again.
+    /// The hash of everything before `offset`, read from the nearest place behind which it is known.
     fn hasher_at(&mut self, file: u32, offset: u64) -> Result<Hasher, Gone> {
-        let here = |(each, at, _): &(u32, u64, Hasher)| (*each, *at) == (file, offset);
-        if let Some((_, _, hasher)) = self.current.take_if(|current| here(current)) {
-            return Ok(hasher);
+        if let Some(state) = self.current.take_if(|state| (state.file, state.offset) == (file, offset)) {
+            return Ok(state.hasher);
         }
-        if let Some((_, _, hasher)) = self.prefixes.iter().find(|prefix| here(prefix)) {
-            return Ok(hasher.clone());
+        let before = |state: &&State| state.file == file && state.offset <= offset;
+        let nearest = self.states.iter().filter(before).max_by_key(|state| state.offset);
+        let (start, hasher) =
+            nearest.map_or_else(Default::default, |state| (state.offset, state.hasher.clone()));
+        let hashed = self.reader.hash_on(index(file), start, offset, hasher);
+        hashed.map_err(|error| self.fail(file, error))
+    }
+
+    /// Keeps the hash of a beginning, at the cost of that kept longest.
+    fn keep(&mut self, state: State) {
+        if self.states.len() == MAX_STATES {
+            self.states.pop_front();
         }
-        match self.reader.hash_prefix(index(file), offset) {
-            Ok(hasher) => Ok(hasher),
-            Err(error) => Err(self.fail(file, error)),
-        }
+        self.states.push_back(state);
     }
 
     fn pass_on(&self, draft: Draft) -> Result<(), Gone> {
-        self.drafts.blocking_send(draft).map_err(|_| Gone)
+        let Some(drafts) = &self.drafts else { return Err(Gone::Pipe) };
+        drafts.blocking_send(draft).map_err(|_| Gone::Pipe)
     }
 
     fn say(&self, report: Report) -> Result<(), Gone> {
-        self.reports.blocking_send(report).map_err(|_| Gone)
+        self.reports.blocking_send(report).map_err(|_| Gone::Pipe)
     }
 
     /// Reports a file that cannot be sent. The thread goes on for the sake of messages, but reads no more.
     fn fail(&self, file: u32, error: SourceError) -> Gone {
         // The other end is gone only when nobody cares any more.
         let _ = self.reports.blocking_send(Report::Failed { file, error });
-        Gone
+        Gone::File
     }
 }
 

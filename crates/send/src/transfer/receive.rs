@@ -1,30 +1,30 @@
-//! The receiver's task: lets the machine check every record, asks the user, and keeps the disk thread busy.
+//! The receiver's task: lets the machine check every record, asks the user, keeps the disk thread busy, and goes on after
+//! a break of the connection.
 
 use std::future::Future;
-use std::path::{Path, PathBuf};
-use std::pin::Pin;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, Interval, interval, sleep_until, timeout};
+use tokio::sync::mpsc;
+use tokio::time::{Interval, interval, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
-use wire::manifest::{EntryKind, Manifest};
+use wire::manifest::Manifest;
 use wire::message::{AbortReason, DeclineReason, Message};
-use wire::transfer::receiver::Output;
+use wire::transfer::receiver::{Held, Output};
 use wire::transfer::{self, DONE_LINGER, SILENCE_LIMIT};
 
-use super::disk::{Disk, Job, Remains, Report, Step};
-use super::pipe::{Draft, Opened, Pipe, spawn};
-use super::pulse::{Beat, Pulse};
-use super::tally::{Tally, summary};
+use super::disk::{Job, Report, Step};
+use super::link::{Link, Wake as LinkWake};
+use super::offered::Offered;
+use super::pipe::Opened;
+use super::pulse::Beat;
+use super::saving::Saving;
+use super::tally::{resumed, summary};
 use super::{Error, FAREWELL_DEADLINE, PROGRESS_INTERVAL};
-use crate::connect::Channel;
-use crate::report::{self, Ask, AskError, Consent, Event, Offer, Reporter, Summary, Warning};
-use crate::storage::{OutputDir, SinkError, SinkOptions};
-
-/// Records that wait for the disk. The credit bounds what can be on its way; this only hides that a thread is woken.
-const JOB_QUEUE_LEN: usize = 16;
+use crate::connect::{Channel, Rejoin};
+use crate::report::{Ask, AskError, Consent, Event, Interruption, Reporter, Summary, Warning};
+use crate::storage::{Checked, SinkError, SinkOptions};
 
 /// What the receiver has decided before it knows what comes.
 #[derive(Clone, Debug)]
@@ -35,6 +35,8 @@ pub struct Receiving {
     pub options: SinkOptions,
     /// Whether the user has agreed beforehand.
     pub agreed: bool,
+    /// Whether what an earlier attempt left does not count.
+    pub restart: bool,
 }
 
 /// What a completed transfer amounted to.
@@ -63,30 +65,22 @@ pub struct Failure {
     pub partial: Option<PathBuf>,
 }
 
-/// Receives through `channel` into a directory, once the user has agreed.
+/// Receives through `channel`, and those that `rejoin` gives when it breaks, into a directory, once the user has agreed.
 ///
 /// # Errors
 /// [`Failure`]. The sender is told why, as far as it can be reached. Cancelling `cancel` gives [`Error::Interrupted`].
 pub async fn receive(
-    channel: Channel,
+    (channel, rejoin): (Channel, Rejoin),
     receiving: Receiving,
     (reporter, ask): (&dyn Reporter, &dyn Ask),
     cancel: &CancellationToken,
 ) -> Result<Received, Failure> {
-    let Channel { sealer, opener, transport, pairing } = channel;
-    let started = Pipe::start((sealer, transport.sender), (opener, transport.receiver));
-    let pipe = started.map_err(|error| Failure::new(Error::Thread(error)))?;
-    let pulse = Pulse::new(Arc::clone(&pipe.sent_count));
+    let link = Link::up(channel, rejoin).map_err(|error| Failure::new(Error::Thread(error)))?;
     let mut machine = transfer::Receiver::new();
     machine.handle_generation();
-    let task = Task { machine, receiving, reporter, ask, pulse, offered: None, saving: None };
-    tokio::select! {
-        outcome = task.run(pipe, cancel) => outcome,
-        never = pairing.idle() => match never {},
-    }
+    let task = Task { machine, receiving, reporter, ask, link, offered: None, saving: None };
+    task.run(cancel).await
 }
-
-type Question<'a> = Pin<Box<dyn Future<Output = Result<Consent, AskError>> + Send + 'a>>;
 
 /// The state of the task.
 struct Task<'a> {
@@ -94,52 +88,30 @@ struct Task<'a> {
     receiving: Receiving,
     reporter: &'a dyn Reporter,
     ask: &'a dyn Ask,
-    pulse: Pulse,
+    link: Link,
     offered: Option<Offered<'a>>,
     saving: Option<Saving>,
-}
-
-/// What there is while the user is being asked.
-struct Offered<'a> {
-    manifest: Arc<Manifest>,
-    output: OutputDir,
-    question: Question<'a>,
-}
-
-/// What there is once the user has agreed.
-struct Saving {
-    manifest: Arc<Manifest>,
-    tally: Arc<Tally>,
-    jobs: mpsc::Sender<Job>,
-    next: Option<Job>,
-    reports: mpsc::Receiver<Report>,
-    remains: oneshot::Receiver<Remains>,
-    place: PathBuf,
-    /// When everything was in place; the sender has to hear of it within a while.
-    complete_since: Option<Instant>,
 }
 
 /// What woke the task.
 enum Wake {
     Cancelled,
-    Opened(Result<Opened, Error>),
+    Link(LinkWake),
     Answered(Result<Consent, AskError>),
+    Checked(Checked),
     Reported(Report),
+    Held(Option<Vec<Held>>),
     Room(mpsc::OwnedPermit<Job>),
-    Beat(Beat),
     Progress,
     NobodyKnows,
 }
 
 impl Task<'_> {
-    async fn run(mut self, mut pipe: Pipe, cancel: &CancellationToken) -> Result<Received, Failure> {
-        let outcome = self.work(&mut pipe, cancel).await;
-        // Whether the last words arrive changes nothing about what happened; nobody is there to hear them when the path
-        // is lost.
-        if !matches!(outcome, Err(Error::Lost)) {
-            let _ = timeout(FAREWELL_DEADLINE, self.say_the_rest(&pipe)).await;
-            let _ = timeout(FAREWELL_DEADLINE, pipe.close()).await;
-        }
+    async fn run(mut self, cancel: &CancellationToken) -> Result<Received, Failure> {
+        let outcome = self.work(cancel).await;
+        // Whether the last words arrive changes nothing about what happened.
+        let _ = timeout(FAREWELL_DEADLINE, self.say_the_rest()).await;
+        let _ = timeout(FAREWELL_DEADLINE, self.link.close()).await;
         match (outcome, self.saving) {
             (Ok(()), Some(saving)) => Ok(Received {
                 what: summary(&saving.manifest),
@@ -154,76 +126,86 @@ impl Task<'_> {
     }
 
     /// Works until the sender knows that everything is here, or until that no longer matters.
-    async fn work(&mut self, pipe: &mut Pipe, cancel: &CancellationToken) -> Result<(), Error> {
+    async fn work(&mut self, cancel: &CancellationToken) -> Result<(), Error> {
         let mut progress = interval(PROGRESS_INTERVAL);
-        self.perform(None, pipe).await?;
+        self.perform(None).await?;
         while !self.machine.is_done() {
             let mut record = None;
-            match self.wait(pipe, cancel, &mut progress).await {
+            match self.wait(cancel, &mut progress).await {
                 Wake::Cancelled => {
                     self.machine.handle_abort(AbortReason::Cancelled, None);
                     return Err(Error::Interrupted);
                 }
-                Wake::Opened(Err(Error::Lost)) | Wake::Beat(Beat::Silence) => return self.handle_lost(),
-                Wake::Opened(opened) => record = Some(self.hear(opened?)?),
+                Wake::Link(LinkWake::Opened(opened)) => record = Some(self.hear(opened)?),
+                Wake::Link(LinkWake::Beat(Beat::Ping(ping))) => self.link.try_send(&ping),
+                Wake::Link(LinkWake::Beat(Beat::Quiet)) => {}
+                Wake::Link(LinkWake::Lost | LinkWake::Beat(Beat::Silence)) => self.lose_link(),
+                Wake::Link(LinkWake::Back(path)) => {
+                    self.reporter.report(super::connected(path));
+                    self.machine.handle_generation();
+                    self.ask_held();
+                }
+                Wake::Link(LinkWake::Failed(error)) => return Err(error),
                 Wake::Answered(answer) => self.decide(answer)?,
+                Wake::Checked(checked) => self.accept(checked)?,
                 Wake::Reported(report) => self.take(report)?,
+                Wake::Held(held) => self.go_on(held),
                 Wake::Room(permit) => {
-                    if let Some(job) = self.saving.as_mut().and_then(|saving| saving.next.take()) {
+                    if let Some(job) = self.saving.as_mut().and_then(|saving| saving.next.pop_front()) {
                         permit.send(job);
                     }
                     // While the disk was busy nothing was listened to.
-                    self.pulse.handle_heard();
-                }
-                Wake::Beat(Beat::Quiet) => {}
-                Wake::Beat(Beat::Ping(ping)) => {
-                    // A full queue is traffic enough.
-                    let _ = pipe.drafts.try_send(Draft::of(&ping));
+                    self.link.handle_heard();
                 }
                 Wake::Progress => self.report_progress(),
                 Wake::NobodyKnows => return Ok(()),
             }
-            self.perform(record, pipe).await?;
+            self.perform(record).await?;
         }
         Ok(())
     }
 
     /// Waits for whatever comes next. Records are not taken while one waits for the disk.
-    async fn wait(&mut self, pipe: &mut Pipe, cancel: &CancellationToken, progress: &mut Interval) -> Wake {
-        let question = self.offered.as_mut().map(|offered| &mut offered.question);
+    async fn wait(&mut self, cancel: &CancellationToken, progress: &mut Interval) -> Wake {
         let saving = self.saving.as_mut();
-        let is_waiting = saving.as_ref().is_some_and(|saving| saving.next.is_some());
+        let is_waiting = saving.as_ref().is_some_and(|saving| !saving.next.is_empty());
         let complete_since = saving.as_ref().and_then(|saving| saving.complete_since);
-        let is_moving = saving.is_some() && complete_since.is_none();
+        let (question, checking) = match self.offered.as_mut() {
+            Some(offered) => (offered.question.as_mut(), offered.checking.as_mut()),
+            None => (None, None),
+        };
+        let is_moving = checking.is_some() || (saving.is_some() && complete_since.is_none());
         let jobs = saving.as_ref().filter(|_| is_waiting).map(|saving| saving.jobs.clone());
-        let reports = saving.map(|saving| &mut saving.reports);
+        let (reports, held) = match saving {
+            Some(saving) => (Some(&mut saving.reports), saving.held.as_mut()),
+            None => (None, None),
+        };
         tokio::select! {
             biased;
             () = cancel.cancelled() => Wake::Cancelled,
             Some(report) = maybe(reports.map(mpsc::Receiver::recv)) => Wake::Reported(report),
             Ok(permit) = maybe(jobs.map(mpsc::Sender::reserve_owned)) => Wake::Room(permit),
-            opened = pipe.opened.recv(), if !is_waiting => Wake::Opened(opened.unwrap_or(Err(Error::Lost))),
+            held = maybe(held) => Wake::Held(held.ok()),
+            wake = self.link.wake(!is_waiting) => Wake::Link(wake),
             answer = maybe(question) => Wake::Answered(answer),
-            beat = self.pulse.beat() => Wake::Beat(beat),
+            checked = maybe(checking) => Wake::Checked(checked),
             _ = progress.tick(), if is_moving => Wake::Progress,
             () = maybe(complete_since.map(|since| sleep_until(since + DONE_LINGER))) => Wake::NobodyKnows,
         }
     }
 
     /// Does what the machine says; `record` is what it was just shown.
-    async fn perform(&mut self, record: Option<Opened>, pipe: &Pipe) -> Result<(), Error> {
+    async fn perform(&mut self, record: Option<Opened>) -> Result<(), Error> {
         let mut steps = Vec::new();
         while let Some(output) = self.machine.poll_output() {
             match output {
                 // A sender that asks again and again, and reads no answer, must not hold this side up.
-                Output::Send(pong @ Message::Pong { .. }) => {
-                    let _ = pipe.drafts.try_send(Draft::of(&pong));
-                }
+                Output::Send(pong @ Message::Pong { .. }) => self.link.try_send(&pong),
                 Output::Send(message) => {
                     // What a receiver says is little: a path that does not take even that is broken. One that has been
                     // closed is told of by the last that arrived over it, which is still to be read.
-                    if timeout(SILENCE_LIMIT, pipe.drafts.send(Draft::of(&message))).await.is_err() {
-                        return self.handle_lost();
+                    if timeout(SILENCE_LIMIT, self.link.send(&message)).await.is_err() {
+                        self.lose_link();
                     }
                 }
                 Output::Ask(manifest) => self.consider(manifest)?,
@@ -232,51 +214,90 @@ impl Task<'_> {
                     steps.push(Step::WriteWhole { file, bytes, digest });
                 }
                 Output::Commit { file, len, digest } => steps.push(Step::Commit { file, len, digest }),
+                Output::GoOn { file, offset } => {
+                    self.tell_resumed(file, offset);
+                    steps.push(Step::GoOn { file, offset });
+                }
+                Output::StartOver { file } => {
+                    self.tell_start_over(file);
+                    steps.push(Step::StartOver { file });
+                }
                 Output::Finish => steps.push(Step::Finish),
-                Output::StartOver { .. } | Output::Done => {}
+                Output::Done => {}
             }
         }
         if let (Some(saving), Some(record), false) = (&mut self.saving, record, steps.is_empty()) {
-            saving.next = Some(Job { record, steps });
+            saving.next.push_back(Job::Record { record, steps });
         }
         Ok(())
     }
 
     fn hear(&mut self, opened: Opened) -> Result<Opened, Error> {
-        self.pulse.handle_heard();
         self.machine.handle_record(opened.plaintext(), opened.record_len())?;
         Ok(opened)
     }
 
-    /// The path is gone. That is a failure, unless everything is here already.
-    fn handle_lost(&self) -> Result<(), Error> {
-        if self.machine.is_complete() { Ok(()) } else { Err(Error::Lost) }
+    /// The path is gone; both sides look for another.
+    fn lose_link(&mut self) {
+        let saving = self.saving.as_ref();
+        let nothing = || {
+            let total = self.offered.as_ref().map_or(0, |offered| offered.manifest.total_size());
+            Interruption { kept: 0, total }
+        };
+        let interruption = saving.map_or_else(nothing, |saving| saving.tally.interruption());
+        if self.link.break_down() {
+            self.reporter.report(Event::Reconnecting(interruption));
+        }
     }
 
-    /// Looks at an offer before anyone is asked: whether there is a place and room for it.
+    /// Asks the disk what is there, if the sender has to be told.
+    fn ask_held(&mut self) {
+        let is_resuming = self.machine.is_resuming();
+        if let Some(saving) = self.saving.as_mut().filter(|_| is_resuming) {
+            saving.ask_held();
+        }
+    }
+
+    /// Tells the sender what is on the disk, for it to go on behind that. A disk thread that ended has told why.
+    fn go_on(&mut self, held: Option<Vec<Held>>) {
+        if let Some(saving) = &mut self.saving {
+            saving.held = None;
+        }
+        if let Some(held) = held {
+            self.machine.handle_accept(held);
+        }
+    }
+
+    /// Looks at an offer before anyone is asked: whether there is a place and room for it, and what is here of it.
     fn consider(&mut self, manifest: Arc<Manifest>) -> Result<(), Error> {
-        let opened = OutputDir::open(&self.receiving.output).and_then(|dir| Ok((dir.free_space()?, dir)));
-        let (free_space, output) = opened.map_err(|error| self.give_up(error, None))?;
-        let offer = offer(&manifest, &self.receiving, free_space);
+        let looked = Offered::of(manifest, &self.receiving);
+        let mut offered = looked.map_err(|error| self.give_up(error, None))?;
+        let offer = &offered.offer;
         self.reporter.report(Event::Offered(offer.clone()));
         if !offer.fits() {
             self.machine.handle_decline(DeclineReason::NoSpace);
-            let (needed, free) = (offer.total_size, free_space.unwrap_or(0));
-            return Err(Error::NoRoom { destination: offer.destination, needed, free });
+            let (needed, free) = (offer.total_size, offer.free_space.unwrap_or(0));
+            return Err(Error::NoRoom { destination: offer.destination.clone(), needed, free });
         }
         if self.receiving.agreed {
-            return self.accept(manifest, output);
+            offered.check();
+        } else {
+            offered.ask(self.ask);
         }
-        let ask = self.ask;
-        let question = Box::pin(async move { ask.consent(&offer).await });
-        self.offered = Some(Offered { manifest, output, question });
+        self.offered = Some(offered);
+        self.report_progress();
         Ok(())
     }
 
     fn decide(&mut self, answer: Result<Consent, AskError>) -> Result<(), Error> {
-        let Some(Offered { manifest, output, .. }) = self.offered.take() else { return Ok(()) };
+        let Some(offered) = &mut self.offered else { return Ok(()) };
+        offered.question = None;
         match answer {
-            Ok(Consent::Accept) => self.accept(manifest, output),
+            Ok(Consent::Accept) => {
+                offered.check();
+                self.report_progress();
+                Ok(())
+            }
             Ok(Consent::Decline) => {
                 self.machine.handle_decline(DeclineReason::User);
                 Err(Error::Declined)
@@ -289,10 +310,12 @@ impl Task<'_> {
     }
 
     /// Decides where everything goes, starts the disk thread, and tells the sender to begin.
-    fn accept(&mut self, manifest: Arc<Manifest>, output: OutputDir) -> Result<(), Error> {
+    fn accept(&mut self, mut checked: Checked) -> Result<(), Error> {
+        self.report_progress();
+        let Some(Offered { manifest, output, .. }) = self.offered.take() else { return Ok(()) };
         let root = output.path().to_owned();
-        let prepared = output.prepare(Arc::clone(&manifest), self.receiving.options);
-        let sink = match prepared {
+        let held = std::mem::take(&mut checked.held);
+        let sink = match output.prepare(Arc::clone(&manifest), self.receiving.options, checked) {
             Ok(sink) => sink,
             Err(error @ SinkError::Symlink { .. }) => {
                 self.machine.handle_decline(DeclineReason::Unwanted);
@@ -300,37 +323,8 @@ impl Task<'_> {
             }
             Err(error) => return Err(self.give_up(error, None)),
         };
-        let mut place = root.clone();
-        for placement in sink.placements() {
-            if placement.sent != placement.saved {
-                let (from, to) = (placement.sent.clone(), placement.saved.clone());
-                self.reporter.report(Event::Warning(Warning::Renamed { from, to }));
-            }
-            place = root.join(&placement.saved);
-        }
-        if sink.placements().count() > 1 {
-            place = root;
-        }
-        let (jobs, job_queue) = mpsc::channel(JOB_QUEUE_LEN);
-        let (report_queue, reports) = mpsc::channel(JOB_QUEUE_LEN);
-        let (tell_remains, remains) = oneshot::channel();
-        let tally = Arc::new(Tally::new(Arc::clone(&manifest)));
-        tally.begin();
-        let disk = Disk {
-            manifest: Arc::clone(&manifest),
-            sink,
-            reports: report_queue,
-            tally: Arc::clone(&tally),
-            saved_count: 0,
-        };
-        spawn("send-write", move || {
-            // Nobody listens when the task was dropped.
-            let _ = tell_remains.send(disk.run(job_queue));
-        })
-        .map_err(Error::Thread)?;
-        self.saving =
-            Some(Saving { manifest, tally, jobs, next: None, reports, remains, place, complete_since: None });
-        self.machine.handle_accept(Vec::new());
+        self.saving = Some(Saving::start(sink, &root, manifest, self.reporter)?);
+        self.machine.handle_accept(held);
         Ok(())
     }
 
@@ -342,14 +336,15 @@ impl Task<'_> {
                 self.reporter.report(Event::Saved { path, size });
             }
             Report::Finished { unkept_attributes } => {
-                self.report_progress();
                 if let Some(saving) = &mut self.saving {
-                    saving.complete_since = Some(Instant::now());
+                    saving.tally.complete();
+                    saving.complete_since = Some(tokio::time::Instant::now());
                     if unkept_attributes > 0 {
                         let warning = Warning::AttributesNotKept(saving.place.clone());
                         self.reporter.report(Event::Warning(warning));
                     }
                 }
+                self.report_progress();
                 self.machine.handle_finished();
             }
             Report::Failed { file, error } => return Err(self.give_up(error, file)),
@@ -370,39 +365,41 @@ impl Task<'_> {
         error.into()
     }
 
+    fn tell_resumed(&self, file: u32, offset: u64) {
+        let Some(saving) = &self.saving else { return };
+        let event = resumed(&saving.manifest, file, offset);
+        // A whole file is not gone on with; it is only not sent again.
+        if matches!(event, Event::Resumed { offset, size, .. } if 0 < offset && offset < size) {
+            saving.tally.go_to(file, offset);
+            self.reporter.report(event);
+        }
+    }
+
+    fn tell_start_over(&self, file: u32) {
+        let Some(saving) = &self.saving else { return };
+        let item = usize::try_from(file).ok().and_then(|file| saving.manifest.entries().get(file));
+        let name = item.map(|item| item.path.as_str().to_owned()).unwrap_or_default();
+        self.reporter.report(Event::Warning(Warning::StartsOver { name }));
+    }
+
     fn report_progress(&self) {
         if let Some(saving) = &self.saving {
             saving.tally.report(self.reporter);
+        } else if let Some(event) = self.offered.as_ref().filter(|offered| offered.checking.is_some()) {
+            event.progress().into_iter().for_each(|event| self.reporter.report(event));
         }
     }
 
     /// Sends what the machine still has to say, and goodbye if everything went well.
-    async fn say_the_rest(&mut self, pipe: &Pipe) {
+    async fn say_the_rest(&mut self) {
         let is_done = self.machine.is_done();
         while let Some(output) = self.machine.poll_output() {
             if let Output::Send(message) = output {
-                let _ = pipe.drafts.send(Draft::of(&message)).await;
+                self.link.send(&message).await;
             }
         }
         if is_done {
-            let _ = pipe.drafts.send(Draft::of(&Message::Bye)).await;
-        }
-    }
-}
-
-impl Saving {
-    /// Lets the disk thread put away what is worth keeping, and says what that is.
-    async fn fail(self, error: Error, output: &Path) -> Failure {
-        let Self { manifest, jobs, next, reports, remains, .. } = self;
-        drop((jobs, next, reports));
-        let remains = timeout(DISK_DEADLINE, remains).await.ok().and_then(Result::ok);
-        let saved_count = remains.as_ref().map_or(0, |remains| remains.saved_count);
-        let kept = remains.and_then(|remains| remains.kept);
-        Failure {
-            error,
-            saved_count,
-            file_count: u64::from(manifest.file_count()),
-            partial: kept.map(|kept| output.join(kept.path)),
+            self.link.send(&Message::Bye).await;
         }
     }
 }
@@ -413,19 +410,6 @@ impl Failure {
     }
 }
 
-/// What is offered, as the user is asked about it.
-fn offer(manifest: &Manifest, receiving: &Receiving, free_space: Option<u64>) -> Offer {
-    let mut offer = Offer::new(receiving.output.clone(), free_space);
-    for entry in manifest.entries() {
-        let kind = match entry.kind {
-            EntryKind::Directory => report::EntryKind::Directory,
-            EntryKind::File { .. } | EntryKind::Stream | EntryKind::Symlink { .. } => report::EntryKind::File,
-        };
-        offer.add(entry.path.as_str(), kind, entry.kind.size(), entry.mode & 0o111 != 0);
-    }
-    offer
-}
-
 /// The future, if there is one; never, if there is none.
 async fn maybe<F: Future>(future: Option<F>) -> F::Output {
     match future {
@@ -433,6 +417,3 @@ async fn maybe<F: Future>(future: Option<F>) -> F::Output {
         None => std::future::pending().await,
     }
 }
-
-/// How long the disk may take to put away what is worth keeping.
-const DISK_DEADLINE: Duration = Duration::from_secs(30);

@@ -1,6 +1,6 @@
-//! The sender's task: asks the machine what to do, keeps the reading thread busy, and listens.
+//! The sender's task: asks the machine what to do, keeps the reading thread busy, listens, and goes on after a break of the
+//! connection.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,13 +11,14 @@ use wire::message::{AbortReason, Message};
 use wire::transfer;
 use wire::transfer::sender::Output;
 
-use super::pipe::{Opened, Pipe, spawn};
-use super::pulse::{Beat, Pulse};
+use super::link::{Link, Wake};
+use super::pipe::{Opened, spawn};
+use super::pulse::Beat;
 use super::reading::{Job, Reading, Report};
 use super::tally::{Tally, summary};
 use super::{Error, FAREWELL_DEADLINE, PROGRESS_INTERVAL};
-use crate::connect::Channel;
-use crate::report::{Reporter, Summary};
+use crate::connect::{Channel, Rejoin};
+use crate::report::{Event, Reporter, Summary};
 use crate::storage::{Source, SourceError};
 
 /// Jobs that wait for the reading thread. Small, so that an answer does not wait behind many chunks.
@@ -34,70 +35,51 @@ pub struct Sent {
     pub elapsed: Duration,
 }
 
-/// Sends everything in `source` through `channel`; returns when the receiver has it all, verified and on disk.
+/// Sends everything in `source` through `channel`, and those that `rejoin` gives when it breaks; returns when the receiver
+/// has it all, verified and on disk.
 ///
 /// # Errors
 /// [`enum@Error`]. The receiver is told why, as far as it can be reached. Cancelling `cancel` gives [`Error::Interrupted`].
 pub async fn send(
-    channel: Channel,
+    (channel, rejoin): (Channel, Rejoin),
     source: &Source,
     reporter: &dyn Reporter,
     cancel: &CancellationToken,
 ) -> Result<Sent, Error> {
-    let Channel { sealer, opener, transport, pairing } = channel;
     let manifest = Arc::clone(source.manifest());
-    let pipe = Pipe::start((sealer, transport.sender), (opener, transport.receiver));
-    let pipe = pipe.map_err(Error::Thread)?;
+    let link = Link::up(channel, rejoin).map_err(Error::Thread)?;
     let tally = Arc::new(Tally::new(Arc::clone(&manifest)));
     let (jobs, job_queue) = mpsc::channel(JOB_QUEUE_LEN);
     let (report_queue, reports) = mpsc::channel(JOB_QUEUE_LEN);
-    let reading = Reading {
-        manifest: Arc::clone(&manifest),
-        reader: source.reader(),
-        drafts: pipe.drafts.clone(),
-        reports: report_queue,
-        tally: Arc::clone(&tally),
-        current: None,
-        prefixes: VecDeque::new(),
-    };
+    let reading = Reading::new(Arc::clone(&manifest), source.reader(), report_queue, Arc::clone(&tally));
     spawn("send-read", move || reading.run(job_queue)).map_err(Error::Thread)?;
 
-    let mut machine = transfer::Sender::new(Arc::clone(&manifest));
-    machine.handle_generation();
-    let pulse = Pulse::new(Arc::clone(&pipe.sent_count));
-    let mut sending = Sending { machine, jobs, next: None, is_accepted: false, tally, reporter, pulse };
-    let outcome = tokio::select! {
-        outcome = sending.run(pipe, reports, cancel) => outcome,
-        never = pairing.idle() => match never {},
-    };
-    outcome?;
+    let machine = transfer::Sender::new(Arc::clone(&manifest));
+    let mut sending = Sending { machine, link, jobs, next: None, is_accepted: false, tally, reporter };
+    sending.begin_generation();
+    sending.run(reports, cancel).await?;
     Ok(Sent { what: summary(&manifest), moved: sending.tally.moved(), elapsed: sending.tally.elapsed() })
 }
 
 /// The state of the task.
 struct Sending<'a> {
     machine: transfer::Sender,
+    link: Link,
     jobs: mpsc::Sender<Job>,
     next: Option<Job>,
     is_accepted: bool,
     tally: Arc<Tally>,
     reporter: &'a dyn Reporter,
-    pulse: Pulse,
 }
 
 impl Sending<'_> {
     /// Works until the receiver has everything, then says goodbye and waits until that is out.
     async fn run(
         &mut self,
-        mut pipe: Pipe,
         mut reports: mpsc::Receiver<Report>,
         cancel: &CancellationToken,
     ) -> Result<(), Error> {
-        let outcome = self.work(&mut pipe, &mut reports, cancel).await;
-        if matches!(outcome, Err(Error::Lost)) {
-            // Nobody is there to hear last words.
-            return outcome;
-        }
+        let outcome = self.work(&mut reports, cancel).await;
         if self.machine.is_done() {
             self.next = Some(Job::Message(Message::Bye));
         }
@@ -105,13 +87,12 @@ impl Sending<'_> {
         let _ = timeout(FAREWELL_DEADLINE, self.say_the_rest()).await;
         let (closed, _) = mpsc::channel(1);
         drop(std::mem::replace(&mut self.jobs, closed));
-        let _ = timeout(FAREWELL_DEADLINE, pipe.close()).await;
+        let _ = timeout(FAREWELL_DEADLINE, self.link.close()).await;
         outcome
     }
 
     async fn work(
         &mut self,
-        pipe: &mut Pipe,
         reports: &mut mpsc::Receiver<Report>,
         cancel: &CancellationToken,
     ) -> Result<(), Error> {
@@ -124,7 +105,20 @@ impl Sending<'_> {
                     self.give_up(AbortReason::Cancelled, None);
                     return Err(Error::Interrupted);
                 }
-                opened = pipe.opened.recv() => self.hear(&opened.unwrap_or(Err(Error::Lost))?)?,
+                wake = self.link.wake(true) => match wake {
+                    Wake::Opened(opened) => self.hear(&opened)?,
+                    Wake::Beat(Beat::Ping(ping)) => {
+                        let _ = self.jobs.try_send(Job::Message(ping));
+                    }
+                    Wake::Beat(Beat::Quiet) => {}
+                    Wake::Lost | Wake::Beat(Beat::Silence) if self.machine.is_done() => return Ok(()),
+                    Wake::Lost | Wake::Beat(Beat::Silence) => self.lose_link(),
+                    Wake::Back(path) => {
+                        self.reporter.report(super::connected(path));
+                        self.begin_generation();
+                    }
+                    Wake::Failed(error) => return Err(error),
+                },
                 Some(report) = reports.recv() => self.take(report)?,
                 permit = self.jobs.clone().reserve_owned(), if self.next.is_some() => {
                     // The reading thread ends only with this queue.
@@ -132,18 +126,26 @@ impl Sending<'_> {
                         permit.send(job);
                     }
                 }
-                beat = self.pulse.beat() => match beat {
-                    Beat::Quiet => {}
-                    Beat::Ping(ping) => {
-                        let _ = self.jobs.try_send(Job::Message(ping));
-                    }
-                    Beat::Silence => return Err(Error::Lost),
-                },
                 _ = progress.tick(), if self.is_accepted => self.tally.report(self.reporter),
             }
         }
+        self.tally.complete();
         self.tally.report(self.reporter);
         Ok(())
+    }
+
+    /// A channel is open: what the reading thread still has to do is for one that is not.
+    fn begin_generation(&mut self) {
+        self.machine.handle_generation();
+        self.next = self.link.drafts().map(Job::Generation);
+    }
+
+    /// The path is gone; both sides look for another.
+    fn lose_link(&mut self) {
+        if self.link.break_down() {
+            self.next = None;
+            self.reporter.report(Event::Reconnecting(self.tally.interruption()));
+        }
     }
 
     /// Asks the machine for the next job.
@@ -166,7 +168,6 @@ impl Sending<'_> {
     }
 
     fn hear(&mut self, opened: &Opened) -> Result<(), Error> {
-        self.pulse.handle_heard();
         let handled = self.machine.handle_record(opened.plaintext());
         // What is still queued for a receiver that is out would only delay the farewell.
         handled.inspect_err(|_| self.next = None).map_err(Error::from)

@@ -6,12 +6,15 @@ use std::time::{Duration, Instant};
 
 use wire::manifest::Manifest;
 
-use crate::report::{Event, Progress, Reporter, Summary};
+use crate::report::{Event, Interruption, Progress, Reporter, Summary};
 
-/// Bytes and files of one transfer.
+/// Bytes and files of one transfer. Everything before the byte that moved last is done, here or in an earlier attempt.
 #[derive(Debug)]
 pub(super) struct Tally {
     manifest: Arc<Manifest>,
+    /// Where each entry begins, were all of them one file, in bytes.
+    starts: Vec<u64>,
+    position: AtomicU64,
     moved: AtomicU64,
     entry: AtomicU32,
     started: OnceLock<Instant>,
@@ -20,7 +23,21 @@ pub(super) struct Tally {
 impl Tally {
     /// Nothing has moved yet.
     pub(super) fn new(manifest: Arc<Manifest>) -> Self {
-        Self { manifest, moved: AtomicU64::new(0), entry: AtomicU32::new(0), started: OnceLock::new() }
+        let start = |next: &mut u64, size: u64| {
+            let start = *next;
+            *next = next.saturating_add(size);
+            Some(start)
+        };
+        let sizes = manifest.entries().iter().map(|entry| entry.kind.size());
+        let starts = sizes.scan(0, |next, size| start(next, size)).collect();
+        Self {
+            manifest,
+            starts,
+            position: AtomicU64::new(0),
+            moved: AtomicU64::new(0),
+            entry: AtomicU32::new(0),
+            started: OnceLock::new(),
+        }
     }
 
     /// The receiver has agreed: the clock runs.
@@ -28,15 +45,32 @@ impl Tally {
         self.started.get_or_init(Instant::now);
     }
 
-    /// `len` more bytes of `entry` have moved.
-    pub(super) fn add(&self, entry: u32, len: u64) {
-        self.entry.store(entry, Ordering::Relaxed);
+    /// `len` more bytes of `entry` have moved, the last of which is before `end`.
+    pub(super) fn add(&self, entry: u32, end: u64, len: u64) {
         self.moved.fetch_add(len, Ordering::Relaxed);
+        self.go_to(entry, end);
     }
 
-    /// How many bytes have moved.
+    /// `entry` goes on at byte `offset`.
+    pub(super) fn go_to(&self, entry: u32, offset: u64) {
+        let start = usize::try_from(entry).ok().and_then(|entry| self.starts.get(entry)).copied();
+        self.entry.store(entry, Ordering::Relaxed);
+        self.position.store(start.unwrap_or(0).saturating_add(offset), Ordering::Relaxed);
+    }
+
+    /// Everything is done.
+    pub(super) fn complete(&self) {
+        self.position.store(self.manifest.total_size(), Ordering::Relaxed);
+    }
+
+    /// How many bytes have moved, those that did so twice twice.
     pub(super) fn moved(&self) -> u64 {
         self.moved.load(Ordering::Relaxed)
+    }
+
+    /// What is kept of it when the connection breaks.
+    pub(super) fn interruption(&self) -> Interruption {
+        Interruption { kept: self.position.load(Ordering::Relaxed), total: self.manifest.total_size() }
     }
 
     /// How long it has taken since the receiver agreed.
@@ -53,10 +87,17 @@ impl Tally {
             name: name.map_or_else(|| Arc::from(""), |entry| Arc::from(entry.path.as_str())),
             index: u64::from(index),
             file_count: u64::from(self.manifest.file_count()),
-            done: self.moved(),
+            done: self.position.load(Ordering::Relaxed),
             total: self.manifest.total_size(),
         }));
     }
+}
+
+/// That `entry` goes on behind its first `offset` bytes.
+pub(super) fn resumed(manifest: &Manifest, entry: u32, offset: u64) -> Event {
+    let item = usize::try_from(entry).ok().and_then(|entry| manifest.entries().get(entry));
+    let name = item.map_or_else(|| Arc::from(""), |item| Arc::from(item.path.as_str()));
+    Event::Resumed { name, offset, size: item.map_or(0, |item| item.kind.size()) }
 }
 
 /// What a manifest holds, in one line.

@@ -36,6 +36,9 @@ pub(super) fn screen(offer: &Offer, style: Style) -> String {
     if let Some(free) = offer.free_space {
         let _ = writeln!(text, "  Free there: {}.", size(free));
     }
+    if offer.present > 0 {
+        text.push_str("  To begin with the first byte instead, answer no and add --restart.\n");
+    }
     text.push('\n');
     text
 }

@@ -32,7 +32,8 @@ pub(super) fn line(event: &Event) -> String {
         Event::AwaitingConsent => ("awaiting_consent", json!({})),
         Event::Offered(offered) => ("offer", offer(offered)),
         Event::Progress(state) => ("progress", progress(state)),
-        Event::Reconnecting => ("reconnecting", json!({})),
+        Event::Reconnecting(state) => ("reconnecting", json!({ "kept": state.kept, "size": state.total })),
+        Event::Checking { done, total } => ("checking", json!({ "done": done, "size": total })),
         Event::Resumed { name, offset, size } => {
             ("resumed", json!({ "name": name.as_ref(), "offset": offset, "size": size }))
         }
@@ -159,6 +160,7 @@ fn warning(warning: &Warning) -> Value {
         Warning::SpecialFileSkipped(path) => json!({ "warning": "special_file_skipped", "path": text(path) }),
         Warning::Renamed { from, to } => json!({ "warning": "renamed", "from": from, "to": to }),
         Warning::SentAs { from, to } => json!({ "warning": "sent_as", "from": from, "to": to }),
+        Warning::StartsOver { name } => json!({ "warning": "starts_over", "name": name }),
         Warning::ServerBusy { retry_after } => {
             json!({ "warning": "server_busy", "retry_after": seconds(*retry_after) })
         }
@@ -213,7 +215,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::report::Secret;
+    use crate::report::{Interruption, Secret};
 
     fn what() -> Summary {
         Summary { name: Some("a.txt".into()), file_count: 1, total_size: 10 }
@@ -284,7 +286,11 @@ mod tests {
                 Event::Progress(progress),
                 r#"{"done":5,"event":"progress","files":1,"index":0,"name":"a.txt","size":10,"v":1}"#,
             ),
-            (Event::Reconnecting, r#"{"event":"reconnecting","v":1}"#),
+            (
+                Event::Reconnecting(Interruption { kept: 5, total: 10 }),
+                r#"{"event":"reconnecting","kept":5,"size":10,"v":1}"#,
+            ),
+            (Event::Checking { done: 5, total: 10 }, r#"{"done":5,"event":"checking","size":10,"v":1}"#),
             (
                 Event::Resumed { name: "a.txt".into(), offset: 5, size: 10 },
                 r#"{"event":"resumed","name":"a.txt","offset":5,"size":10,"v":1}"#,

@@ -8,7 +8,9 @@ use super::consent::display_path;
 use super::qr;
 use super::sanitize::escape;
 use super::style::Style;
-use crate::report::{self, AttemptFailure, Direction, Event, Finished, Invitation, Summary, Warning};
+use crate::report::{
+    self, AttemptFailure, Direction, Event, Finished, Interruption, Invitation, Summary, Warning,
+};
 use crate::units::{count, duration, size};
 
 /// How lines are made for one terminal, or for what stands in for one.
@@ -33,16 +35,27 @@ impl Lines {
             Event::Paired => "The code is right; connecting.\n".to_owned(),
             Event::Connected { path, peer } => connected(*path, peer.as_deref()),
             Event::AwaitingConsent => "Waiting for the receiver to accept.\n".to_owned(),
-            Event::Reconnecting => "The connection broke; reconnecting.\n".to_owned(),
+            Event::Reconnecting(Interruption { kept, total }) => {
+                format!(
+                    "Connection lost. {} of {} kept. Reconnecting… (Ctrl-C stops)\n",
+                    size(*kept),
+                    size(*total)
+                )
+            }
+            Event::Checking { done: 0, total } => {
+                format!("Checking what is here already ({}).\n", size(*total))
+            }
             Event::Resumed { name, offset, size: len } => {
                 let (name, done) = (escape(name, NAME_LEN), percent(*offset, *len));
                 format!("{name} goes on where it broke off, at {done} %.\n")
             }
             Event::Warning(warning) => self.warn_line(&warning_text(warning)),
             Event::Finished(finished) => self.finished(finished),
-            Event::PeerKnocked | Event::Offered(_) | Event::Progress(_) | Event::Saved { .. } => {
-                String::new()
-            }
+            Event::PeerKnocked
+            | Event::Offered(_)
+            | Event::Checking { .. }
+            | Event::Progress(_)
+            | Event::Saved { .. } => String::new(),
         }
     }
 
@@ -175,6 +188,9 @@ fn warning_text(warning: &Warning) -> String {
         Warning::SentAs { from, to } => {
             let (from, to) = (escape(from, PATH_LEN), escape(to, PATH_LEN));
             format!("{from} is a name that not every system knows or that another file has; it is sent as {to}.")
+        }
+        Warning::StartsOver { name } => {
+            format!("what was here of {} is not the sender's; it starts over", escape(name, NAME_LEN))
         }
         Warning::ServerBusy { retry_after } => format!("the server asks to wait {}; waiting.", duration(*retry_after)),
         Warning::NoNetwork => "this machine is on no network: only it can receive.".to_owned(),
@@ -338,6 +354,7 @@ mod tests {
             Event::Warning(Warning::SpecialFileSkipped(path())),
             Event::Warning(Warning::Renamed { from: text(), to: text() }),
             Event::Warning(Warning::PlainHttp { server: text() }),
+            Event::Warning(Warning::StartsOver { name: text() }),
             Event::Warning(Warning::AttributesNotKept(path())),
             Event::Finished(Finished {
                 direction: Direction::Receive,

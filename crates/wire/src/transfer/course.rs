@@ -68,9 +68,9 @@ impl Course {
         Ok(())
     }
 
-    /// Whether one more range and the last may be added. Leaves one to the other side, which may be a step behind.
-    pub(super) fn has_room(&self) -> bool {
-        self.ranges.len() + 3 <= MAX_RANGES
+    /// How many ranges may be added before the last. Leaves one to the other side, which may be a step behind.
+    pub(super) fn room(&self) -> usize {
+        MAX_RANGES.saturating_sub(self.ranges.len() + 2)
     }
 
     /// The file whose turn it is; steps over entries that are no files. `None` when everything asked for is done.

@@ -43,6 +43,13 @@ pub enum Output {
         /// What its digest must be.
         digest: Sha256Digest,
     },
+    /// What is on disk of this file is how the sender's file begins: it goes on there, or is complete with that.
+    GoOn {
+        /// Which entry.
+        file: u32,
+        /// How many bytes stay.
+        offset: u64,
+    },
     /// What is on disk of this file is not how the sender's file begins: it starts over.
     StartOver {
         /// Which entry.
@@ -55,6 +62,9 @@ pub enum Output {
 }
 
 /// A beginning of a file that is on disk from an earlier attempt.
+///
+/// A file may be held more than once, with ascending offsets: the sender is asked about each, and the longest that is its
+/// own counts. That way a beginning whose end was lost with the power is not lost as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Held {
     /// Which entry.
@@ -62,8 +72,9 @@ pub struct Held {
     /// How many bytes: a multiple of a chunk below the size, or the size of a file that is verified and in place. A file
     /// that is held as a whole is not heard of again.
     pub offset: u64,
-    /// SHA-256 of these bytes as they are on disk.
-    pub digest: Sha256Digest,
+    /// SHA-256 of these bytes as they are on disk; `None` for a whole file that was verified in this session, about
+    /// which the sender is not asked.
+    pub digest: Option<Sha256Digest>,
 }
 
 /// Answers that may wait to be sent; a sender that asks for more floods.
@@ -109,6 +120,10 @@ struct Generation {
 struct Plan {
     waiting: VecDeque<Held>,
     asked: VecDeque<Held>,
+    /// The longest proven beginning of the file that is being asked about.
+    proven: Option<u64>,
+    /// Whether the last START has been sent.
+    closed: bool,
     next: u32,
     offset: u64,
 }
@@ -132,7 +147,7 @@ impl Receiver {
         }
     }
 
-    /// A generation is open: the sender is told what this side knows. When the manifest was accepted in an earlier one,
+    /// A generation is open: the sender is told what this side knows. While [`Receiver::is_resuming`] says so after that,
     /// [`Receiver::handle_accept`] must follow with what is on disk.
     pub fn handle_generation(&mut self) {
         if self.is_over() {
@@ -177,11 +192,15 @@ impl Receiver {
         if self.generation.received > self.generation.granted {
             return Err(self.fail(Violation::Credit.into()));
         }
+        // What was served has made room for more.
+        if let Ok(manifest) = self.receiving() {
+            self.ask_for_more(&manifest);
+        }
         Ok(())
     }
 
-    /// The user agreed. `held` are the beginnings on disk, ascending by entry; empty when everything is new. Those that
-    /// cannot be asked for are left out: their files come from the first byte.
+    /// The user agreed. `held` are the beginnings on disk, ascending by entry and offset; empty when everything is new.
+    /// Those that cannot be asked for are left out: their files come from the first byte.
     pub fn handle_accept(&mut self, mut held: Vec<Held>) {
         let Some(manifest) = self.manifest.clone() else { return };
         if !matches!(self.state, State::Asking) {
@@ -192,10 +211,14 @@ impl Receiver {
         }
         (self.state, self.accepted) = (State::Receiving, true);
         self.generation.granted = CREDIT_WINDOW;
-        let mut floor = 0;
+        let mut last = None;
         held.retain(|held| {
-            let fits = held.file >= floor && resumable(&manifest, held.file, held.offset).is_ok();
-            floor = if fits { held.file + 1 } else { floor };
+            let ascends = last.is_none_or(|last| last < (held.file, held.offset));
+            let whole = file_size(&manifest, held.file) == Some(Size::Declared(held.offset));
+            let fits = ascends
+                && resumable(&manifest, held.file, held.offset).is_ok()
+                && (held.digest.is_some() || whole);
+            last = if fits { Some((held.file, held.offset)) } else { last };
             fits
         });
         self.generation.plan = Plan { waiting: held.into(), ..Plan::default() };
@@ -243,6 +266,12 @@ impl Receiver {
     #[must_use]
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outbox.pop_front()
+    }
+
+    /// Whether the user agreed in an earlier generation, and [`Receiver::handle_accept`] has yet to say what is on disk in
+    /// this one.
+    pub fn is_resuming(&self) -> bool {
+        self.accepted && matches!(self.state, State::Asking)
     }
 
     /// Whether the sender has confirmed that it knows of the success.
@@ -321,18 +350,30 @@ impl Receiver {
         let plan = &mut self.generation.plan;
         let held = plan.asked.pop_front().filter(|held| (held.file, held.offset) == (file, offset));
         let held = held.ok_or(Violation::OutOfPlace)?;
-        if held.digest == *digest && self.generation.course.has_room() {
-            let whole = file_size(&manifest, file) == Some(Size::Declared(offset));
-            let (first, start) = (plan.next, plan.offset);
-            (plan.next, plan.offset) = if whole { (file + 1, 0) } else { (file, offset) };
-            if first < file {
-                self.start(&manifest, first, start, file)?;
+        if held.digest.as_ref() == Some(digest) {
+            plan.proven = Some(offset);
+        }
+        let next = plan.asked.front().or(plan.waiting.front());
+        if next.is_none_or(|next| next.file != file) {
+            match plan.proven.take() {
+                Some(proven) => {
+                    self.outbox.push_back(Output::GoOn { file, offset: proven });
+                    self.skip_to(&manifest, file, proven)?;
+                }
+                None => self.outbox.push_back(Output::StartOver { file }),
             }
-        } else {
-            self.outbox.push_back(Output::StartOver { file });
         }
         self.ask_for_more(&manifest);
         Ok(())
+    }
+
+    /// Asks for everything before byte `offset` of `file`, from which on it goes on later.
+    fn skip_to(&mut self, manifest: &Manifest, file: u32, offset: u64) -> Result<(), Violation> {
+        let plan = &mut self.generation.plan;
+        let whole = file_size(manifest, file) == Some(Size::Declared(offset));
+        let (first, start) = (plan.next, plan.offset);
+        (plan.next, plan.offset) = if whole { (file + 1, 0) } else { (file, offset) };
+        if first < file { self.start(manifest, first, start, file) } else { Ok(()) }
     }
 
     fn handle_data(
@@ -403,17 +444,33 @@ impl Receiver {
         Ok(())
     }
 
-    /// Asks for proofs of as many beginnings as may wait, and for everything else once all are proven.
+    /// Asks for proofs of as many beginnings as may wait, and for everything else once all are proven. A proof may take a
+    /// START, so there have to be places for those too.
     fn ask_for_more(&mut self, manifest: &Manifest) {
-        while self.generation.plan.asked.len() < MAX_RESUMES {
+        if self.generation.plan.closed {
+            return;
+        }
+        while self.generation.plan.asked.len() < MAX_RESUMES.min(self.generation.course.room()) {
             let Some(held) = self.generation.plan.waiting.pop_front() else { break };
             self.generation.plan.asked.push_back(held);
-            self.send(Message::Resume { file: held.file, offset: held.offset });
+            if held.digest.is_some() {
+                self.send(Message::Resume { file: held.file, offset: held.offset });
+            }
+            self.skip_verified(manifest);
         }
-        if self.generation.plan.asked.is_empty() {
+        self.skip_verified(manifest);
+        if self.generation.plan.asked.is_empty() && self.generation.plan.waiting.is_empty() {
+            self.generation.plan.closed = true;
             let Plan { next, offset, .. } = self.generation.plan;
             self.start(manifest, next, offset, entry_count(manifest))
                 .expect("a plan of this side's own asks in order");
+        }
+    }
+
+    /// Passes over files that were verified in this session, as far as it is their turn.
+    fn skip_verified(&mut self, manifest: &Manifest) {
+        while let Some(held) = self.generation.plan.asked.pop_front_if(|held| held.digest.is_none()) {
+            self.skip_to(manifest, held.file, held.offset).expect("a plan of this side's own asks in order");
         }
     }
 

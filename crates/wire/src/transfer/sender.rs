@@ -55,6 +55,9 @@ pub enum Read {
     },
 }
 
+/// Proven beginnings that a START may name: those a receiver waits for, and as many that it is about to go on behind.
+const MAX_PROVEN: usize = 2 * MAX_RESUMES;
+
 /// Answers that may wait to be sent; a receiver that asks for more floods.
 const MAX_OUTBOX: usize = 256;
 
@@ -146,6 +149,9 @@ impl Sender {
         if self.generation.resumes.front() == Some(&(file, offset)) {
             self.generation.resumes.pop_front();
             self.generation.hashing = false;
+            if self.generation.proven.len() == MAX_PROVEN {
+                self.generation.proven.remove(0);
+            }
             self.generation.proven.push((file, offset));
             self.outbox.push_back(Output::Send(Message::Prefix { file, offset, digest }));
         }

@@ -399,7 +399,7 @@ impl ReceivingEnd {
             if is_stream {
                 bytes.clear();
             } else if self.committed.contains(&file) || !bytes.is_empty() {
-                held.push(Held { file, offset: bytes.len() as u64, digest: sha256(bytes) });
+                held.push(Held { file, offset: bytes.len() as u64, digest: Some(sha256(bytes)) });
             }
         }
         held
@@ -423,6 +423,9 @@ impl ReceivingEnd {
                 receiver::Output::Commit { file, len, digest } => {
                     assert_eq!(self.disk.entry(file).or_default().len() as u64, len);
                     self.commit(file, digest);
+                }
+                receiver::Output::GoOn { file, offset } => {
+                    self.disk.get_mut(&file).unwrap().truncate(usize::try_from(offset).unwrap());
                 }
                 receiver::Output::StartOver { file } => {
                     self.disk.remove(&file);

@@ -68,6 +68,7 @@ impl Sink {
         self.make_listed()?;
         self.complete_directories()?;
         self.settled = true;
+        self.forget_parts();
         Ok(Finished { saved, unkept_attributes: self.unkept_attributes })
     }
 
@@ -83,7 +84,7 @@ impl Sink {
         // Whoever abandons a transfer has its reason; what else goes wrong now has no one to tell it to.
         let _ = self.flush();
         let current = self.current.take();
-        match (leftovers, current) {
+        let kept = match (leftovers, current) {
             (Leftovers::Keep, Some(Writing { entry, partial, written_len, .. })) => {
                 let synced = partial.file().sync_all().is_ok();
                 self.leave(entry, partial, written_len, if synced { written_len } else { 0 })
@@ -96,7 +97,21 @@ impl Sink {
                 self.remove_empty_directories();
                 None
             }
+        };
+        if leftovers == Leftovers::Discard || (kept.is_none() && !self.has_something()) {
+            self.forget_parts();
         }
+        kept
+    }
+
+    /// Whether anything is here that another transfer could go on with.
+    fn has_something(&self) -> bool {
+        !self.beginnings.is_empty() || !self.present.is_empty() || self.states.contains(&State::Saved)
+    }
+
+    fn forget_parts(&mut self) {
+        let root = Arc::clone(self.tree.root());
+        self.parts.take().into_iter().for_each(|parts| parts.remove(&root));
     }
 
     /// Leaves a partial of `len` bytes for another transfer, or removes it if it is not worth that.

@@ -30,7 +30,7 @@ const READ_DEADLINE: Duration = Duration::from_secs(30);
 /// 3. A side that closed says goodbye; otherwise the reader gets what had arrived, however long it takes over it.
 /// 4. The receiver's queue is dropped: the reader is told.
 pub(super) async fn run(mut connection: Connection, driven: Driven, mut commands: mpsc::Receiver<Command>) {
-    let Driven { mut outgoing, incoming, flushed, ending } = driven;
+    let Driven { mut outgoing, incoming, flushed, ending, hangup } = driven;
     let channel = connection.channel.clone();
     // Not to be cancelled while it matters: it may hold a message that the reader has no room for yet.
     let mut receiving = pin!(receive(&*channel, &incoming));
@@ -38,6 +38,7 @@ pub(super) async fn run(mut connection: Connection, driven: Driven, mut commands
         error = &mut receiving => End::Received(error),
         end = transmit(&*channel, &mut outgoing) => end,
         error = watch(&mut connection, &mut commands) => End::Broken(error),
+        () = hangup.cancelled() => End::Broken(TransportError::Lost),
     };
     ending.set(end.reason());
     outgoing.close();

@@ -1,0 +1,164 @@
+//! Where both sides of a session meet again after their connection broke (PROTOCOL.md §4.3, §6.1, §7).
+//!
+//! A [`Rejoin`] yields channels one after another, each under the next generation, with keys of its own. The rendezvous may
+//! have been restarted meanwhile: whoever names the slot first makes it.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, interval, sleep, timeout, timeout_at};
+use url::Url;
+use wire::generation::MAX_GENERATIONS;
+use wire::keys::SessionSecret;
+use wire::message::AbortReason;
+use wire::signal::{Meeting, Signal};
+use wire::signaling::{ClientMessage, Door, IceServer, Role, SIGNALING_VERSION, ServerMessage};
+
+use super::channel::{Opened, Signals, negotiate};
+use super::{Channel, ConnectError, Pairing, STEP_DEADLINE, refused};
+use crate::entropy;
+use crate::signaling::{Connection, SignalingError};
+
+/// How long two sides try to meet again. The rendezvous keeps an empty slot as long.
+const REJOIN_DEADLINE: Duration = Duration::from_mins(10);
+
+/// How long the rendezvous may take to accept a connection. Short, so that a path that is back is not waited for behind a
+/// connection that was begun without it.
+const CONNECT_DEADLINE: Duration = Duration::from_secs(3);
+
+/// The first wait between two attempts; each further one doubles.
+const FIRST_BACKOFF: Duration = Duration::from_millis(500);
+
+/// The longest such wait, so that a network that is back is used within seconds.
+const LONGEST_BACKOFF: Duration = Duration::from_secs(2);
+
+/// From this generation on there is at most one per [`LONGEST_BACKOFF`].
+const FREE_GENERATIONS: u32 = 10;
+
+/// How often a rendezvous is asked whether it is still there while this side waits for the other.
+const PROBE_INTERVAL: Duration = Duration::from_secs(2);
+
+/// A rendezvous that does not answer that for so long is gone.
+const PROBE_DEADLINE: Duration = Duration::from_secs(6);
+
+/// What one side of a session needs to find the other again. It lives in memory only, and as long as its process.
+#[derive(Debug)]
+pub struct Rejoin {
+    server: Url,
+    secret: SessionSecret,
+    role: Role,
+    stun: Vec<IceServer>,
+    /// The highest generation that this side has seen.
+    highest: u32,
+}
+
+impl Rejoin {
+    /// For a session whose first generation is open.
+    pub(super) fn new(server: Url, secret: SessionSecret, role: Role, stun: Vec<IceServer>) -> Self {
+        Self { server, secret, role, stun, highest: 1 }
+    }
+
+    /// Meets the other side again and opens the next generation, however many attempts that takes within ten minutes.
+    ///
+    /// # Errors
+    /// [`ConnectError::Aborted`] when the other side gave up; how the last attempt failed when ten minutes are over.
+    pub async fn again(&mut self) -> Result<Channel, ConnectError> {
+        let deadline = Instant::now() + REJOIN_DEADLINE;
+        let mut backoff = FIRST_BACKOFF;
+        loop {
+            if self.highest >= FREE_GENERATIONS {
+                sleep(LONGEST_BACKOFF).await;
+            }
+            let error = match timeout_at(deadline, self.attempt()).await {
+                Ok(Ok(channel)) => return Ok(channel),
+                Ok(Err(error)) => error,
+                Err(_) => return Err(ConnectError::PeerLeft),
+            };
+            tracing::info!(%error, "not reconnected yet");
+            if is_final(&error) || Instant::now() + backoff >= deadline {
+                return Err(error);
+            }
+            let asked =
+                if let ConnectError::Refused { retry_after, .. } = error { retry_after } else { None };
+            sleep(asked.unwrap_or(jittered(backoff)?)).await;
+            backoff = LONGEST_BACKOFF.min(backoff * 2);
+        }
+    }
+
+    async fn attempt(&mut self) -> Result<Channel, ConnectError> {
+        let mut connection = Connection::connect(&self.server, CONNECT_DEADLINE).await?;
+        let (slot, role) = (self.secret.resume_slot(), self.role);
+        connection.send(&ClientMessage::Meet { v: SIGNALING_VERSION, slot, role }).await?;
+        loop {
+            let (attempt, mut ice_servers) = paired(&mut connection).await?;
+            ice_servers.extend(self.stun.iter().cloned());
+            let mut pairing = Pairing { connection, door: Door::Meeting, attempt };
+            match self.negotiate(&mut pairing, ice_servers).await {
+                Ok((sealer, opener, transport)) => return Ok(Channel { sealer, opener, transport, pairing }),
+                // It has come by a newer connection, and waits there.
+                Err(ConnectError::PeerLeft) => connection = pairing.connection,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// New keys for the meeting, then a new transport and the next generation over it.
+    async fn negotiate(
+        &mut self,
+        pairing: &mut Pairing,
+        ice_servers: Vec<IceServer>,
+    ) -> Result<Opened, ConnectError> {
+        let (meeting, body) = Meeting::new(self.secret.clone(), self.role, entropy::seed()?);
+        pairing.send(&body).await?;
+        let theirs = timeout(STEP_DEADLINE, pairing.recv()).await.map_err(|_| ConnectError::NoPath)??;
+        let (sealer, opener) = meeting.receive(&theirs)?;
+        let mut signals = Signals { pairing, sealer, opener, generation: 0 };
+        signals.send(&Signal::Generations { highest: self.highest }).await?;
+        let theirs =
+            timeout(STEP_DEADLINE, signals.generations()).await.map_err(|_| ConnectError::NoPath)??;
+        let next = self.highest.max(theirs).saturating_add(1);
+        if next > MAX_GENERATIONS {
+            return Err(ConnectError::Aborted(AbortReason::Internal));
+        }
+        (self.highest, signals.generation) = (next, next);
+        negotiate(&mut signals, &self.secret, self.role, ice_servers).await
+    }
+}
+
+/// Waits for the other side to come, for as long as the rendezvous is there.
+async fn paired(connection: &mut Connection) -> Result<(u32, Vec<IceServer>), ConnectError> {
+    let mut probes = interval(PROBE_INTERVAL);
+    loop {
+        tokio::select! {
+            message = connection.recv() => match message? {
+                ServerMessage::Paired { door: Door::Meeting, attempt, ice_servers } => {
+                    return Ok((attempt, ice_servers));
+                }
+                ServerMessage::Refused { reason, retry_after } => return Err(refused(reason, retry_after)),
+                ServerMessage::Paired { .. }
+                | ServerMessage::Created { .. }
+                | ServerMessage::Relay { .. }
+                | ServerMessage::Left { .. }
+                | ServerMessage::DoorClosed { .. }
+                | ServerMessage::Unknown => {}
+            },
+            _ = probes.tick() => {
+                if connection.silence() >= PROBE_DEADLINE {
+                    return Err(SignalingError::Lost.into());
+                }
+                connection.probe().await?;
+            }
+        }
+    }
+}
+
+/// Whether trying again is of no use. A side that only failed to find a path says so as an internal failure.
+fn is_final(error: &ConnectError) -> bool {
+    matches!(error, ConnectError::Aborted(reason) if *reason != AbortReason::Internal)
+        || matches!(error, ConnectError::Entropy(_))
+}
+
+/// Between half and one and a half times as long, so that two sides do not keep missing each other.
+fn jittered(backoff: Duration) -> Result<Duration, ConnectError> {
+    let [byte] = entropy::bytes()?;
+    Ok(backoff / 2 + backoff * u32::from(byte) / 255)
+}

@@ -1,0 +1,162 @@
+//! Disks that fill up, go away or are slow: told on both sides, nothing half under a final name, and resumable once mended.
+
+use std::env;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use crate::harness::{Machine, NOTICED, Peer, Rendezvous, Snapshot, content, text};
+
+const MIB: usize = 1024 * 1024;
+
+/// A file that takes long enough to be interrupted.
+const BIG: &str = "big.bin";
+const BIG_LEN: usize = 300 * MIB;
+
+/// Memory that neither side takes, whatever the other does, in bytes.
+const MEMORY_LIMIT: u64 = 200 * MIB as u64;
+
+/// A small disk in memory, unmounted with this value.
+struct Disk(TempDir);
+
+impl Disk {
+    /// A disk of `len` bytes. Making it takes root; whoever has not may do without, except where everything has to be
+    /// tested.
+    fn new(len: usize) -> Option<Self> {
+        if !rustix::process::geteuid().is_root() {
+            let is_ci = env::var_os("CI").is_some_and(|value| value == "true");
+            assert!(!is_ci, "a disk cannot be mounted without root");
+            eprintln!("skipped: a disk cannot be mounted without root");
+            return None;
+        }
+        let place = TempDir::new().unwrap();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={len},mode=0700"), "tmpfs"])
+            .arg(place.path())
+            .status();
+        assert!(mounted.unwrap().success());
+        Some(Self(place))
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// Takes what is free, and gives the file to remove when there is to be room again.
+    fn fill(&self) -> PathBuf {
+        let path = self.path().join("filler");
+        let mut file = File::create(&path).unwrap();
+        let block = vec![0; 64 * 1024];
+        let error = loop {
+            if let Err(error) = file.write_all(&block) {
+                break error;
+            }
+        };
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+        path
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.path()).status();
+    }
+}
+
+fn under_way(alice: &Machine, bob: &Machine, output: &str) -> (Peer, Peer) {
+    let mut sending = alice.start(&[BIG]);
+    let code = sending.code();
+    let mut receiving = bob.start(&["receive", &code, "--yes", "--output", output]);
+    receiving.under_way();
+    (sending, receiving)
+}
+
+#[test]
+fn a_disk_that_fills_up_is_told_of_on_both_sides_and_the_transfer_goes_on_when_there_is_room() {
+    let Some(disk) = Disk::new(BIG_LEN + 20 * MIB) else { return };
+    let server = Rendezvous::start();
+    let (alice, bob) = (Machine::with_server(&server), Machine::with_server(&server));
+    let path = alice.write(BIG, &content(BIG_LEN));
+    let output = disk.path().to_str().unwrap();
+    let (sending, receiving) = under_way(&alice, &bob, output);
+    let filler = disk.fill();
+    let error = receiving.end_within(NOTICED).failed("write", 6);
+    let message = text(&error["message"]);
+    assert!(message.contains(BIG) && message.contains("is kept in"), "{message}");
+    assert!(text(&error["hint"]).contains("make room"), "{error}");
+    let heard = sending.end_within(NOTICED).failed("peer_failed", 1);
+    assert!(text(&heard["message"]).contains("disk is full"), "{heard}");
+    assert!(!disk.path().join(BIG).exists());
+
+    fs::remove_file(filler).unwrap();
+    let mut sending = alice.start(&[BIG]);
+    let code = sending.code();
+    let received = bob.start(&["receive", &code, "--yes", "--output", output]).end();
+    received.succeeded();
+    sending.end().succeeded();
+    assert_eq!(received.events_of("resumed").len(), 1, "{received:?}");
+    assert_eq!(Snapshot::of(&path), Snapshot::of(&disk.path().join(BIG)));
+    assert_eq!(fs::read_dir(disk.path()).unwrap().count(), 1, "nothing is left over");
+}
+
+#[test]
+fn a_directory_that_is_removed_under_a_transfer_is_told_of_on_both_sides() {
+    let server = Rendezvous::start();
+    let (alice, bob) = (Machine::with_server(&server), Machine::with_server(&server));
+    alice.write(BIG, &content(BIG_LEN));
+    fs::create_dir(bob.path("in")).unwrap();
+    let (sending, receiving) = under_way(&alice, &bob, "in");
+    fs::remove_dir_all(bob.path("in")).unwrap();
+    let error = receiving.end().failed("write", 6);
+    assert!(text(&error["message"]).contains(BIG), "{error}");
+    let heard = sending.end().failed("peer_failed", 1);
+    assert!(text(&heard["message"]).contains("cannot write"), "{heard}");
+    assert_eq!(bob.names(), [""; 0]);
+}
+
+#[test]
+fn a_file_that_goes_away_while_it_is_sent_is_told_of_on_both_sides_and_the_receiver_keeps_what_it_has() {
+    let server = Rendezvous::start();
+    let (alice, bob) = (Machine::with_server(&server), Machine::with_server(&server));
+    let whole = content(BIG_LEN);
+    let path = alice.write(BIG, &whole);
+    let (sending, receiving) = under_way(&alice, &bob, ".");
+    receiving.signal(Signal::STOP);
+    File::options().write(true).open(&path).unwrap().set_len(1_000).unwrap();
+    receiving.signal(Signal::CONT);
+    sending.end_within(NOTICED).failed("source_changed", 6);
+    let heard = receiving.end_within(NOTICED).failed("peer_failed", 1);
+    assert!(text(&heard["message"]).contains("is kept in"), "{heard}");
+
+    alice.write(BIG, &whole);
+    let mut sending = alice.start(&[BIG]);
+    let received = bob.start(&["receive", &sending.code(), "--yes"]).end();
+    received.succeeded();
+    sending.end().succeeded();
+    assert_eq!(received.events_of("resumed").len(), 1, "{received:?}");
+    assert!(bob.read(BIG) == whole);
+}
+
+#[test]
+fn a_receiver_that_is_stopped_costs_neither_side_memory() {
+    let server = Rendezvous::start();
+    let (alice, bob) = (Machine::with_server(&server), Machine::with_server(&server));
+    alice.write(BIG, &content(BIG_LEN));
+    let (mut sending, mut receiving) = under_way(&alice, &bob, ".");
+    receiving.signal(Signal::STOP);
+    sending.event("reconnecting");
+    receiving.signal(Signal::CONT);
+    receiving.event("saved");
+    for (peer, name) in [(&sending, "sender"), (&receiving, "receiver")] {
+        // One that has ended by now needs none at all.
+        let peak = peer.peak_memory().unwrap_or(0);
+        println!("peak memory of the {name}: {peak} bytes");
+        assert!(peak < MEMORY_LIMIT, "{name}: {peak}");
+    }
+    receiving.end().succeeded();
+    sending.end().succeeded();
+}
