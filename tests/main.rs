@@ -3,6 +3,7 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test's helper fails as its test does")]
 
+mod browser;
 mod cli;
 mod failures;
 mod harness;
@@ -10,3 +11,4 @@ mod hostile;
 mod layering;
 mod privacy;
 mod transfer;
+mod wasm;

@@ -27,5 +27,8 @@ pub mod message;
 
 pub mod transfer;
 
+#[cfg(target_arch = "wasm32")]
+pub mod wasm;
+
 /// The version of the protocol between peers (PROTOCOL.md §9).
 pub const PROTOCOL_VERSION: u16 = 1;
