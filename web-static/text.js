@@ -1,7 +1,14 @@
 /** What the page says, in the language of the person: texts, numbers, sizes and times. */
 
 /** The languages that there are texts for, by their own names. The first one is in the page itself. */
-const LANGUAGES = new Map([['en', 'English']]);
+const LANGUAGES = new Map([
+  ['en', 'English'],
+  ['de', 'Deutsch'],
+  ['es', 'Español'],
+  ['fr', 'Français'],
+  ['ja', '日本語'],
+  ['zh-Hans', '简体中文'],
+]);
 const KEY = 'send-language';
 const SIZES = ['byte', 'kilobyte', 'megabyte', 'gigabyte', 'terabyte', 'petabyte'];
 const SECONDS_PER_MINUTE = 60;
