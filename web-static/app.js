@@ -40,6 +40,7 @@ function lookAtLink() {
 
 /** @param {{mistake?: string}} facts  What is wrong with what was typed. */
 function drawEnter({ mistake }) {
+  element('offline').textContent = navigator.onLine ? '' : text('enter.offline');
   const known = mistake && hasText(`mistake.${mistake}`) ? mistake : 'not-a-code';
   element('code-error').textContent = mistake ? text(`mistake.${known}`) : '';
   element('code').setAttribute('aria-invalid', String(mistake !== undefined));
@@ -83,6 +84,7 @@ element('code-form').addEventListener('submit', (event) => {
 element('receive').addEventListener('click', () => withReception(({ receive }) => receive()));
 element('try-again').addEventListener('click', () => withReception(({ receive }) => receive()));
 for (const id of ['again', 'other-code']) element(id).addEventListener('click', startOver);
+for (const change of ['online', 'offline']) window.addEventListener(change, () => isShown('enter') && draw());
 // A second link that is opened in the same tab changes the fragment and nothing else.
 window.addEventListener('hashchange', () => {
   secret = takeSecret();
