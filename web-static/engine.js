@@ -1,0 +1,43 @@
+/** The page's end of the worker that moves the bytes: what is asked of it, and who listens to what it tells. */
+
+/** The scripts of this page that may run beside it. */
+const SCRIPTS = { engine: 'engine.worker.js' };
+
+/** Scripts by address need a policy: this one knows these addresses alone. */
+const policy = window.trustedTypes?.createPolicy('send', { createScriptURL: (script) => new URL(script, import.meta.url).href });
+
+/** @type {Map<string, (event: any) => void>} */
+const listeners = new Map();
+/** @type {Worker | undefined} */
+let worker;
+
+/**
+ * @param {keyof typeof SCRIPTS} name
+ * @returns {any}  An address that a worker may be started from.
+ */
+export function scriptAddress(name) {
+  return policy?.createScriptURL(SCRIPTS[name]) ?? new URL(SCRIPTS[name], import.meta.url);
+}
+
+/** @param {() => void} broken  Called when it cannot run here. */
+export function start(broken) {
+  worker = new Worker(scriptAddress('engine'), { type: 'module' });
+  worker.onmessage = ({ data }) => listeners.get(data.type)?.(data);
+  worker.onerror = broken;
+}
+
+/** The worker itself, for what gives it a channel. */
+export const engine = () => /** @type {Worker} */ (worker);
+
+/** @param {{type: string}} message */
+export function ask(message) {
+  worker?.postMessage(message);
+}
+
+/**
+ * @param {string} type  Of an event; each has one listener.
+ * @param {(event: any) => void} listener
+ */
+export function on(type, listener) {
+  listeners.set(type, listener);
+}
