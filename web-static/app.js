@@ -31,6 +31,16 @@ async function withReception(act) {
   }
 }
 
+/** Sending, which is loaded once somebody chooses to. */
+async function chooseToSend() {
+  try {
+    const { choose } = await import('./send.js');
+    choose(base);
+  } catch {
+    fail('server-gone');
+  }
+}
+
 function lookAtLink() {
   if (!secret) return;
   const link = base + secret;
@@ -82,7 +92,10 @@ element('code-form').addEventListener('submit', (event) => {
 });
 element('receive').addEventListener('click', () => withReception(({ receive }) => receive()));
 element('try-again').addEventListener('click', () => withReception(({ receive }) => receive()));
+for (const id of ['send', 'send-again']) element(id).addEventListener('click', chooseToSend);
 for (const id of ['again', 'other-code']) element(id).addEventListener('click', startOver);
+// A file that is dropped beside where it belongs must not take the place of the page.
+for (const type of ['dragover', 'drop']) document.addEventListener(type, (event) => event.preventDefault());
 // A second link that is opened in the same tab changes the fragment and nothing else.
 window.addEventListener('hashchange', () => {
   secret = takeSecret();

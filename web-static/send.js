@@ -37,7 +37,7 @@ const wakefulness = new Wakefulness();
 /** @param {string} where  The address of the page, where receivers are to come. */
 export function choose(where) {
   base = where;
-  show('choose', { chosen });
+  show('choose', { chosen, remove });
 }
 
 /** @param {Chosen[]} more */

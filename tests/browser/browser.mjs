@@ -42,6 +42,19 @@ function watch(page) {
   return seen;
 }
 
+/**
+ * @param {import('playwright-core').Page} page
+ * @param {ReturnType<typeof watch>} seen  What is added to.
+ * @returns  Another page of the same browser.
+ */
+export async function openBeside(page, seen) {
+  const other = await page.context().newPage();
+  const more = watch(other);
+  // One list for both, whoever complains.
+  other.on('close', () => seen.complaints.push(...more.complaints));
+  return other;
+}
+
 /** Whether a heading with these words is there to be seen. */
 export async function heading(page, words) {
   await page.getByRole('heading', { name: words }).waitFor();

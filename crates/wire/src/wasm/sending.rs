@@ -214,7 +214,7 @@ impl Sending {
         let mut staging = std::mem::take(&mut self.staging);
         match staging.get_mut(..len) {
             Some(record) => self.take_record(record, time(now)),
-            None => self.fail("receiver-violation"),
+            None => self.fail("receiver-failed"),
         }
         self.staging = staging;
     }
@@ -395,7 +395,7 @@ impl Sending {
             } => {
                 let Ok(answer) = CheckedDescription::parse(&sdp) else { return self.fail("no-channel") };
                 if signals.offer.is_none() || signals.answer.replace(answer.fingerprint()).is_some() {
-                    return self.fail("receiver-violation");
+                    return self.fail("receiver-failed");
                 }
                 self.outbox.push_back(Output::Answer { sdp: answer.sdp().to_owned() });
             }
@@ -420,7 +420,7 @@ impl Sending {
         match std::mem::replace(&mut self.path, Path::Closed) {
             Path::Opening => self.open_generation(record, now),
             Path::Open(mut halves) => {
-                let Ok(plaintext) = halves.1.open(record) else { return self.fail("receiver-violation") };
+                let Ok(plaintext) = halves.1.open(record) else { return self.fail("receiver-failed") };
                 self.path = Path::Open(halves);
                 let handled = self.machine.handle_record(plaintext);
                 if handled.is_err() {
@@ -442,7 +442,7 @@ impl Sending {
         self.rng.fill_bytes(&mut seed);
         let Stage::Met(signals) = &mut self.stage else { return };
         let (Some(own), Some(theirs)) = (signals.offer, signals.answer) else {
-            return self.fail("receiver-violation");
+            return self.fail("receiver-failed");
         };
         let binding = Binding::webrtc(&own.0, &theirs.0);
         let generation = Generation::new(signals.session.secret().clone(), GENERATION, binding);

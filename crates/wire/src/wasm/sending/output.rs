@@ -90,10 +90,12 @@ pub(super) fn transfer(error: TransferError) -> &'static str {
     match error {
         TransferError::Declined(DeclineReason::User) => "receiver-declined",
         TransferError::Declined(DeclineReason::NoSpace) => "receiver-full",
-        TransferError::Declined(_) => "receiver-refused",
+        TransferError::Declined(DeclineReason::Unwanted | DeclineReason::InvalidManifest) => {
+            "receiver-failed"
+        }
         TransferError::Aborted { reason, .. } => aborted(reason),
         TransferError::PeerLeft => "receiver-left",
-        TransferError::Violation(_) | TransferError::Manifest(_) => "receiver-violation",
+        TransferError::Violation(_) | TransferError::Manifest(_) => "receiver-failed",
     }
 }
 
@@ -102,9 +104,9 @@ pub(super) fn aborted(reason: AbortReason) -> &'static str {
     match reason {
         AbortReason::Cancelled => "receiver-cancelled",
         AbortReason::DiskFull => "receiver-full",
-        AbortReason::DiskError => "receiver-disk",
-        AbortReason::Integrity => "receiver-damaged",
-        AbortReason::Protocol
+        AbortReason::DiskError
+        | AbortReason::Integrity
+        | AbortReason::Protocol
         | AbortReason::SourceChanged
         | AbortReason::SourceUnreadable
         | AbortReason::Internal => "receiver-failed",

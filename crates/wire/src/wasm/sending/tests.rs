@@ -399,7 +399,7 @@ fn both_sides_hear_why_the_other_stopped() {
         (Message::Decline { reason: DeclineReason::NoSpace }, "receiver-full"),
         (Message::Abort { reason: AbortReason::Cancelled, file: None }, "receiver-cancelled"),
         (Message::Bye, "receiver-left"),
-        (Message::DoneAck, "receiver-violation"),
+        (Message::DoneAck, "receiver-failed"),
     ];
     for (message, why) in stops {
         let mut page = Page::new(&[("a", content(1 << 20, 1))]);
@@ -475,5 +475,5 @@ fn nonsense_in_every_place_harms_nobody() {
     let mut late = Page::new(&[("a", content(9, 1))]);
     let _guest = Guest::meet(&mut late);
     late.hear_record(&[2, 0, 1, 2, 3]);
-    assert_eq!(late.end(), Some("receiver-violation"));
+    assert_eq!(late.end(), Some("receiver-failed"));
 }
