@@ -21,37 +21,30 @@ export async function open(executablePath, options = {}) {
   const context = await browser.newContext({ acceptDownloads: true, ...options });
   context.setDefaultTimeout(PATIENCE);
   const page = await context.newPage();
-  const seen = watch(page);
+  const seen = { complaints: [], requests: [], sockets: [] };
+  context.on('request', (request) => seen.requests.push(request.url()));
+  watch(page, seen);
   return { browser, page, seen };
 }
 
 /**
  * @param {import('playwright-core').Page} page
- * @returns {{complaints: string[], requests: string[], sockets: string[]}}
+ * @param {{complaints: string[], requests: string[], sockets: string[]}} seen  What is added to.
  */
-function watch(page) {
-  const seen = { complaints: [], requests: [], sockets: [] };
+function watch(page, seen) {
   page.on('console', (message) => {
     // Violations of the policy are errors on the console, those of the worker too.
     const isComplaint = ['error', 'warning'].includes(message.type()) && !message.text().startsWith(FOREIGN);
     if (isComplaint) seen.complaints.push(message.text());
   });
   page.on('pageerror', (error) => seen.complaints.push(String(error)));
-  page.context().on('request', (request) => seen.requests.push(request.url()));
   page.on('websocket', (socket) => seen.sockets.push(socket.url()));
-  return seen;
 }
 
-/**
- * @param {import('playwright-core').Page} page
- * @param {ReturnType<typeof watch>} seen  What is added to.
- * @returns  Another page of the same browser.
- */
+/** Another page of the same browser, whose complaints are `seen` as well. */
 export async function openBeside(page, seen) {
   const other = await page.context().newPage();
-  const more = watch(other);
-  // One list for both, whoever complains.
-  other.on('close', () => seen.complaints.push(...more.complaints));
+  watch(other, seen);
   return other;
 }
 

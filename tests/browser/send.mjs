@@ -73,7 +73,7 @@ try {
   } else {
     const other = await openBeside(page, seen);
     await other.goto(told.link);
-    await other.getByRole('button', { name: 'Receive', exact: true }).click();
+    await other.locator('#receive').click();
     await other.locator('#accept').click();
     if (stop) {
       await page.locator('#sending-amount:not(:empty)').waitFor();
