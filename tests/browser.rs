@@ -22,7 +22,7 @@ enum Way {
 const CHROMIUM: &str = "/usr/bin/chromium";
 
 /// The browser and its driver, or a word about why there is none; continuous integration has to have them.
-fn browser() -> Option<PathBuf> {
+pub(crate) fn browser() -> Option<PathBuf> {
     let chromium = PathBuf::from(CHROMIUM);
     let driver = Path::new(env!("CARGO_MANIFEST_DIR")).join("browser/node_modules/playwright-core");
     if chromium.exists() && driver.exists() {
@@ -38,7 +38,7 @@ fn browser() -> Option<PathBuf> {
 
 /// Runs a script and gives what it told.
 #[track_caller]
-fn run(script: &str, argument: &Value) -> Value {
+pub(crate) fn run(script: &str, argument: &Value) -> Value {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("browser");
     let mut node = Command::new("node");
     let output = node.current_dir(directory).arg(script).arg(argument.to_string()).output().unwrap();
@@ -90,7 +90,7 @@ fn assert_saved(told: &Value, expected: &[(&str, &[u8])]) {
     assert_eq!(told["saved"], expected.collect::<Value>());
 }
 
-fn start() -> (Rendezvous, Machine) {
+pub(crate) fn start() -> (Rendezvous, Machine) {
     let server = Rendezvous::start();
     let machine = Machine::with_server(&server);
     (server, machine)

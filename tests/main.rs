@@ -9,6 +9,8 @@ mod failures;
 mod harness;
 mod hostile;
 mod layering;
+mod page_saves;
+mod page_sends;
 mod privacy;
 mod transfer;
 mod wasm;

@@ -1,12 +1,12 @@
 /**
  * Writes archives of the page's own making, without a browser. The only argument is JSON: `{out, files}` with pairs of a path
- * and a length. Bytes of files are zeros that are never written, so an archive may be larger than the disk. Prints as JSON how
+ * and a length, or `{out, count}` for so many empty ones. Bytes of files are zeros that are never written, so an archive may be larger than the disk. Prints as JSON how
  * long the archive was said to be and how long it is.
  */
 import { open } from 'node:fs/promises';
 import { zip, zipLength } from '../../web-static/zip.js';
 
-const { out, files } = JSON.parse(process.argv[2]);
+const { out, count, files = Array.from({ length: count }, (_, index) => [String(index), 0]) } = JSON.parse(process.argv[2]);
 
 /** What is as long as a file and reads as nothing: only its length matters here. */
 const hollow = (size) => ({ size, stream: () => new Blob([]).stream() });
