@@ -96,8 +96,9 @@ function handle({ data }) {
       progress.update(data.done, performance.now());
       return showSending();
     case 'done':
-      leave();
       return show('sent', { chosen });
+    case 'over':
+      return leave();
     case 'failed':
       return handleFailed(data);
   }
@@ -117,7 +118,6 @@ function showSending() {
 
 /** @param {{why: string, retryAfter?: number}} failed */
 function handleFailed({ why, retryAfter }) {
-  leave();
   fail(hasText(`failed.sending-${why}.title`) ? `sending-${why}` : why, retryAfter);
 }
 

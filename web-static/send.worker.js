@@ -9,6 +9,8 @@ import init, { Offer, Sending, qrModules, socketPath } from './wire/sending.js';
 /** How much may wait in the channel before no more is read, and at how much reading goes on: bytes. Measured in Chromium. */
 const HIGH_WATER = 4 << 20;
 const LOW_WATER = 2 << 20;
+/** How long the last words may take behind what already waits in the channel: milliseconds. */
+const FAREWELL = 10_000;
 /** Between two looks at the clock: milliseconds. */
 const TICK = 500;
 /** Between two reports of progress: milliseconds. */
@@ -23,6 +25,7 @@ function tell(message) {
 
 /** A channel that stayed with the page: it says how much of what it was given it has sent. */
 class FarChannel {
+  bufferedAmountLowThreshold = LOW_WATER;
   /** @type {(() => void) | null} */
   onbufferedamountlow = null;
   #given = 0;
@@ -41,7 +44,7 @@ class FarChannel {
   /** @param {number} total  Bytes. */
   handleSent(total) {
     this.#sent = total;
-    if (this.bufferedAmount <= LOW_WATER) this.onbufferedamountlow?.();
+    if (this.bufferedAmount <= this.bufferedAmountLowThreshold) this.onbufferedamountlow?.();
   }
 
   close() {}
@@ -105,13 +108,23 @@ class Delivery {
     }
   }
 
-  /** Forgets it without a word to the page. */
+  /** Does nothing more. What the channel holds still leaves, then the page may let go of the connection. */
   end() {
+    if (this.#isOver) return;
     this.#isOver = true;
     clearInterval(this.#timer);
     this.#resume();
-    this.#channel?.close();
     this.#signal.close();
+    const channel = this.#channel;
+    const over = () => {
+      clearTimeout(late);
+      channel?.close();
+      tell({ type: 'over' });
+    };
+    const late = setTimeout(over, FAREWELL);
+    if (!channel || channel.bufferedAmount === 0) return over();
+    channel.bufferedAmountLowThreshold = 0;
+    channel.onbufferedamountlow = over;
   }
 
   /** @param {() => void} happened  Tells the protocol what did. */

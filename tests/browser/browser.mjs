@@ -56,7 +56,7 @@ export async function heading(page, words) {
 /** Clicks `Save` for every file, and tells what was saved: name, length and SHA-256. */
 export async function saveAll(page) {
   const saved = [];
-  for (const button of await page.getByRole('button', { name: /^Save / }).all()) {
+  for (const button of await page.locator('#saved').getByRole('button', { name: /^Save / }).all()) {
     const [download] = await Promise.all([page.waitForEvent('download'), button.click()]);
     const content = await readFile(await download.path());
     const sha256 = createHash('sha256').update(content).digest('hex');
