@@ -5,7 +5,7 @@
 import { ask, on, start } from './engine.js';
 import { fail } from './failures.js';
 import { draw, element, isShown, show, view } from './screen.js';
-import { hasText, languages, rememberLanguage, speak, speakPreferred, spoken, text } from './text.js';
+import { hasText, languages, learn, rememberLanguage, speak, speakPreferred, spoken, text } from './text.js';
 
 /** Where the page is, without the secret of a link. */
 const base = new URL('.', location.href.split('#')[0]).href;
@@ -34,7 +34,7 @@ async function withReception(act) {
 /** Sending, which is loaded once somebody chooses to. */
 async function chooseToSend() {
   try {
-    const { choose } = await import('./send.js');
+    const [{ choose }] = await Promise.all([import('./send.js'), learn('send')]);
     choose(base);
   } catch {
     fail('server-gone');

@@ -52,8 +52,12 @@ export function show(screen, known = {}) {
 
 /** Draws the same again: the language is another. */
 export function draw() {
-  const title = views.get(name)?.(facts);
-  document.title = `${title ?? heading().textContent} – send`;
+  entitle(views.get(name)?.(facts));
+}
+
+/** @param {string | void} words  For the title of the window, in place of the heading. */
+export function entitle(words) {
+  document.title = `${words ?? heading().textContent} – send`;
 }
 
 /** @param {...string} screens */

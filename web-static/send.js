@@ -57,6 +57,7 @@ function begin() {
   if (chosen.length === 0) return;
   notice = '';
   way = '';
+  leave();
   worker ??= startWorker();
   show('awaiting', { step: 'server' });
   worker.postMessage({ type: 'send', files: chosen.map(({ file }) => file), paths: chosen.map(({ path }) => path), base });

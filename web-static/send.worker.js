@@ -119,7 +119,7 @@ class Delivery {
     const over = () => {
       clearTimeout(late);
       channel?.close();
-      tell({ type: 'over' });
+      if (delivery === this) tell({ type: 'over' });
     };
     const late = setTimeout(over, FAREWELL);
     if (!channel || channel.bufferedAmount === 0) return over();

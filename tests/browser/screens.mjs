@@ -1,94 +1,73 @@
 /**
- * Takes a picture of every state of the page, on a phone and on a desktop, light and dark. The only argument is JSON:
- * `{browser, address, send, out}` with the page's address, the path of `send`, and a directory for the pictures.
+ * Takes a picture of every screen of the page, on phones and desktops, light and dark. The only argument is JSON:
+ * `{browser, address, out, send, language}` with the page's address, a directory for the pictures, the path of `send` for
+ * one real transfer (left out: none), and a language (left out: English).
  */
 import { spawn } from 'node:child_process';
 import { mkdir, mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { heading, open } from './browser.mjs';
+import { open } from './browser.mjs';
+import { STATES, failing, openScripted } from './scripted.mjs';
 
-const { browser: executable, address, send, out } = JSON.parse(process.argv[2]);
-const SCREENS = { phone: { width: 390, height: 844 }, small: { width: 320, height: 568 }, desktop: { width: 1280, height: 800 } };
-const senders = [];
-process.on('exit', () => senders.forEach((sender) => sender.kill('SIGKILL')));
-const directory = await mkdtemp(join(tmpdir(), 'screens-'));
-await mkdir(out, { recursive: true });
-const file = async (name, size) => {
-  await writeFile(join(directory, name), '');
-  await truncate(join(directory, name), size);
-  return join(directory, name);
+const { browser: executable, address, out, send, language = 'en' } = JSON.parse(process.argv[2]);
+const PHONE = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true };
+const SCREENS = {
+  'phone-light': { ...PHONE, colorScheme: 'light' },
+  'phone-dark': { ...PHONE, colorScheme: 'dark' },
+  'small-light': { ...PHONE, viewport: { width: 320, height: 568 }, colorScheme: 'light' },
+  'desktop-light': { viewport: { width: 1280, height: 800 }, colorScheme: 'light' },
+  'desktop-dark': { viewport: { width: 1280, height: 800 }, colorScheme: 'dark' },
+  'large-light': { viewport: { width: 3840, height: 2160 }, colorScheme: 'light' },
 };
-const large = await file('Holiday in the mountains.mp4', 2e9);
-const several = [
-  await file('report.pdf', 231_000),
-  await file('größe 日本語 with quite a long name that does not fit into a single line.jpeg', 1_400_000),
-  await file('empty.txt', 0),
-];
+/** Failures look alike: these are the longest, the ones with other buttons, and the most usual one. */
+const FAILURES = ['unknown-code', 'no-path', 'too-often', 'unsupported', 'version', 'cancelled'];
 
-/** Starts a sender and gives its code and link. */
-async function offer(...paths) {
-  const child = spawn(send, [...paths, '--server', address, '--json'], { stdio: ['ignore', 'pipe', 'inherit'] });
-  senders.push(child);
-  for await (const line of createInterface({ input: child.stdout })) {
+await mkdir(out, { recursive: true });
+for (const [screen, options] of Object.entries(SCREENS)) {
+  const { browser, page, screens } = await openScripted(executable, address, { ...options, locale: language });
+  const picture = (name) => page.screenshot({ path: join(out, `${name}-${screen}.png`), fullPage: true });
+  for (const [name, reach] of Object.entries(STATES)) {
+    await reach(screens, page);
+    await picture(name);
+  }
+  for (const why of FAILURES) {
+    await failing(why)(screens);
+    await picture(`failed-${why}`);
+  }
+  await page.addInitScript(() => Object.defineProperty(window, 'isSecureContext', { value: false }));
+  await screens.load();
+  await picture('insecure');
+  await browser.close();
+}
+if (send) await takeReal();
+
+/** One transfer with nothing scripted. */
+async function takeReal() {
+  const directory = await mkdtemp(join(tmpdir(), 'screens-'));
+  const file = join(directory, 'Holiday in the mountains.mp4');
+  await writeFile(file, '');
+  await truncate(file, 2e9);
+  const sender = spawn(send, [file, '--server', address, '--json'], { stdio: ['ignore', 'pipe', 'inherit'] });
+  process.on('exit', () => sender.kill('SIGKILL'));
+  const { browser, page } = await open(executable, { ...SCREENS['phone-light'], locale: language });
+  await page.goto(await link(sender));
+  await page.locator('#receive').click();
+  await page.locator('#accept').click();
+  await page.locator('#left:not(:empty)').waitFor();
+  await page.screenshot({ path: join(out, 'real-receiving.png'), fullPage: true });
+  await page.locator('#receiving .cancel').click();
+  await page.locator('#failed').waitFor();
+  await browser.close();
+  sender.kill('SIGKILL');
+  await rm(directory, { recursive: true });
+}
+
+async function link(sender) {
+  for await (const line of createInterface({ input: sender.stdout })) {
     const event = JSON.parse(line);
-    if (event.event === 'code') return { child, code: event.code, link: event.link };
+    if (event.event === 'code') return event.link;
   }
-  throw new Error('no code');
+  throw new Error('the sender ended without a code');
 }
-
-for (const [screen, viewport] of Object.entries(SCREENS)) {
-  for (const colorScheme of ['light', 'dark']) {
-    const isTouch = screen !== 'desktop';
-    const { browser, page } = await open(executable, { viewport, colorScheme, hasTouch: isTouch, isMobile: isTouch });
-    const picture = (name) => page.screenshot({ path: join(out, `${name}-${screen}-${colorScheme}.png`) });
-    const tap = (name) => page.getByRole('button', { name, exact: true }).click();
-
-    await page.goto(address);
-    await picture('1-enter');
-    await page.getByLabel('Code').fill('123456789');
-    await tap('Receive');
-    await page.locator('#code-error:not(:empty)').waitFor();
-    await picture('2-mistake');
-
-    const mute = await offer(...several);
-    await page.goto(mute.link);
-    await heading(page, 'Someone is sending you files');
-    await picture('3-found');
-    mute.child.kill('SIGSTOP');
-    await tap('Receive');
-    await page.locator('#slow').waitFor();
-    await picture('4-connecting');
-    await tap('Cancel');
-    await heading(page, 'Cancelled');
-    await picture('5-cancelled');
-    await page.goto('about:blank');
-
-    const many = await offer(...several);
-    await page.goto(many.link);
-    await heading(page, 'Someone is sending you files');
-    await tap('Receive');
-    await page.locator('#confirm').waitFor();
-    await picture('6-confirm');
-    await tap('Accept');
-    await heading(page, 'Received and verified');
-    await picture('7-done-several');
-
-    const one = await offer(large);
-    await page.goto('about:blank');
-    await page.goto(one.link);
-    await heading(page, 'Someone is sending you files');
-    await tap('Receive');
-    await page.locator('#confirm').waitFor();
-    await tap('Accept');
-    await page.locator('#left:not(:empty)').waitFor();
-    await picture('8-receiving');
-    await tap('Cancel');
-    await heading(page, 'Cancelled');
-
-    for (const sender of senders.splice(0)) sender.kill('SIGKILL');
-    await browser.close();
-  }
-}
-await rm(directory, { recursive: true });

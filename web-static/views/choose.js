@@ -1,7 +1,7 @@
 /** What is to be sent, before anybody is asked for it. */
 import { element, view } from '../screen.js';
 import { bytes, isolated, text } from '../text.js';
-import { detail, row } from './files.js';
+import { detail, harmless, row } from './files.js';
 
 /** @typedef {import('../send.files.js').Chosen} Chosen */
 
@@ -31,7 +31,7 @@ function removable(file, remove) {
   const button = document.createElement('button');
   button.type = 'button';
   button.textContent = text('choose.remove');
-  button.setAttribute('aria-label', text('choose.remove-name', { name: isolated(file.path) }));
+  button.setAttribute('aria-label', text('choose.remove-name', { name: isolated(harmless(file.path)) }));
   button.addEventListener('click', () => remove?.(file));
   const item = row(file.path, detail(bytes(file.file.size)));
   item.append(button);

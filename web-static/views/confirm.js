@@ -7,6 +7,8 @@ import { detail, row } from './files.js';
 function draw({ files, size, isStream, leftOut }) {
   element('confirm-title').textContent = text('confirm.title', { count: files.length });
   element('confirm-total').textContent = isStream ? text('confirm.unknown') : text('confirm.total', { size: bytes(size) });
+  // A single file says its size itself.
+  element('confirm-total').hidden = files.length === 1 && !isStream;
   element('offer').replaceChildren(...files.map((file) => row(file.path, isStream ? '' : detail(bytes(file.size)))));
   element('offer-note').textContent = leftOut > 0 ? text('confirm.links', { count: leftOut }) : '';
 }

@@ -1,8 +1,8 @@
 /** Everything is here and verified; now it has to be saved. */
 import { save } from '../save.js';
-import { announce, element, view } from '../screen.js';
+import { announce, element, entitle, view } from '../screen.js';
 import { bytes, isolated, text } from '../text.js';
-import { detail, row } from './files.js';
+import { detail, harmless, row } from './files.js';
 import { forgetPreviews, preview } from './preview.js';
 import { offerAll } from './saveall.js';
 
@@ -28,6 +28,7 @@ function markSaved() {
   for (const file of received) file.isSaved = true;
   element('saved').replaceChildren(...received.map(savable));
   drawState();
+  entitle();
 }
 
 /** Two different ends: it is in the page, or it is where it was to go. */
@@ -43,7 +44,7 @@ function savable(file) {
   const button = document.createElement('button');
   button.type = 'button';
   button.textContent = text(file.isSaved ? 'done.again' : 'done.save');
-  button.setAttribute('aria-label', text(file.isSaved ? 'done.again-name' : 'done.save-name', { name: isolated(file.path) }));
+  button.setAttribute('aria-label', text(file.isSaved ? 'done.again-name' : 'done.save-name', { name: isolated(harmless(file.path)) }));
   button.classList.toggle('primary', received.length === 1 && !file.isSaved);
   const item = row(file.path, detail(bytes(file.size)), checksum(file.sha256));
   item.append(button);
@@ -64,7 +65,8 @@ function keep(file, item) {
   item.replaceWith(fresh);
   fresh.querySelector('button')?.focus();
   drawState();
-  announce(text('done.given', { name: isolated(file.path) }));
+  entitle();
+  announce(text('done.given', { name: isolated(harmless(file.path)) }));
 }
 
 /** @param {string} sha256  For those who want to compare. */

@@ -1,6 +1,7 @@
 /** A look at what was received, before it is saved. What could run something is shown as text or not at all. */
 import { announce } from '../screen.js';
 import { isolated, text } from '../text.js';
+import { harmless } from './files.js';
 
 /** What each kind of file may be taken for, whatever it contains: by the end of its name. */
 const MEDIA = new Map([
@@ -48,7 +49,7 @@ export function preview({ path, content }, isOpen) {
   details.className = 'preview';
   const summary = document.createElement('summary');
   summary.textContent = text('preview.show');
-  summary.setAttribute('aria-label', text('preview.show-name', { name: isolated(path) }));
+  summary.setAttribute('aria-label', text('preview.show-name', { name: isolated(harmless(path)) }));
   details.append(summary);
   details.addEventListener('toggle', () => {
     if (!details.open || details.childElementCount > 1) return;
@@ -86,11 +87,11 @@ async function showMedia(place, path, content, type) {
   addresses.add(address);
   shown.addEventListener('error', () => place.replaceChildren(text('preview.cannot')));
   if (shown instanceof HTMLImageElement) {
-    shown.alt = path;
+    shown.alt = harmless(path);
   } else {
     shown.controls = true;
     shown.preload = 'metadata';
-    shown.setAttribute('aria-label', path);
+    shown.setAttribute('aria-label', harmless(path));
   }
   shown.src = address;
   place.replaceChildren(shown);

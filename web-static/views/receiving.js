@@ -1,6 +1,7 @@
 /** Bytes arrive: how many, how fast, how long still, and by which way. */
 import { announce, element, view } from '../screen.js';
 import { bytes, duration, percent, speed, text } from '../text.js';
+import { harmless } from './files.js';
 
 /** @typedef {import('../progress.js').Progress} Progress */
 
@@ -23,7 +24,7 @@ function draw({ progress, path, way }) {
   const now = performance.now();
   if (progress !== watched) begin(progress, now);
   drawBar(element('progress'), progress);
-  element('current').textContent = path;
+  element('current').textContent = harmless(path);
   element('path').textContent = way && text(`path.${way}`);
   if (now - updated >= UPDATE_INTERVAL || progress.fraction === 1) {
     updated = now;
@@ -48,6 +49,7 @@ function begin(progress, now) {
 
 /** @param {Progress} progress */
 function drawNumbers(progress) {
+  element('percent').textContent = progress.fraction === undefined ? '' : percent(progress.fraction);
   element('amount').textContent = amount(progress);
   element('speed').textContent = progress.speed > 0 ? speed(progress.speed) : '';
   element('left').textContent = left(progress);
