@@ -73,8 +73,12 @@ async function load(file, tag) {
 
 /** Says everything that stands in the page itself, as far as it is known. */
 function sayStanding() {
-  for (const part of document.querySelectorAll('[data-text]')) part.textContent = text(part.dataset.text);
-  for (const part of document.querySelectorAll('[data-label]')) part.setAttribute('aria-label', text(part.dataset.label));
+  for (const part of document.querySelectorAll('[data-text]')) {
+    if (hasText(part.dataset.text)) part.textContent = text(part.dataset.text);
+  }
+  for (const part of document.querySelectorAll('[data-label]')) {
+    if (hasText(part.dataset.label)) part.setAttribute('aria-label', text(part.dataset.label));
+  }
 }
 
 /** @param {string} tag  What `speakPreferred` will choose from now on. */
