@@ -9,6 +9,8 @@ import init, { Offer, Sending, qrModules, socketPath } from './wire/sending.js';
 /** How much may wait in the channel before no more is read, and at how much reading goes on: bytes. Measured in Chromium. */
 const HIGH_WATER = 4 << 20;
 const LOW_WATER = 2 << 20;
+/** More than anybody who reads lets wait: a side that only asks and takes no answers. */
+const MAX_WAITING = 64 << 20;
 /** How long the last words may take behind what already waits in the channel: milliseconds. */
 const FAREWELL = 10_000;
 /** Between two looks at the clock: milliseconds. */
@@ -205,8 +207,10 @@ class Delivery {
 
   /** @param {Uint8Array | undefined} record */
   #transmit(record) {
+    if (!record || !this.#channel) return;
+    if (this.#channel.bufferedAmount > MAX_WAITING) return this.#sending.handleLost();
     try {
-      if (record) this.#channel?.send(record);
+      this.#channel.send(record);
     } catch {
       // It closes, and says so itself.
     }

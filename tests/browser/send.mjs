@@ -42,6 +42,8 @@ const shownEnd = () => page.locator('#sent:visible, #failed:visible').waitFor();
 
 try {
   await page.goto(address);
+  await page.getByRole('button', { name: 'Send files' }).waitFor();
+  told.requestsBeforeTap = [...seen.requests];
   await page.getByRole('button', { name: 'Send files' }).click();
   await heading(page, 'Send files');
   told.socketsBeforeTap = seen.sockets.length;

@@ -21,6 +21,7 @@ function drawSending({ progress, way }) {
   element('sending-path').textContent = way && text(`path.${way}`);
   if (now - updated >= UPDATE_INTERVAL || progress.done === 0) {
     updated = now;
+    element('sending-percent').textContent = progress.fraction === undefined ? '' : percent(progress.fraction);
     element('sending-amount').textContent = amount(progress);
     element('sending-speed').textContent = progress.speed > 0 ? speed(progress.speed) : '';
     element('sending-left').textContent = left(progress);
