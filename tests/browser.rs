@@ -91,7 +91,7 @@ fn assert_saved(told: &Value, expected: &[(&str, &[u8])]) {
     assert_eq!(told["saved"], expected.collect::<Value>());
 }
 
-fn start() -> (Rendezvous, Machine) {
+pub(crate) fn start() -> (Rendezvous, Machine) {
     let server = Rendezvous::start();
     let machine = Machine::with_server(&server);
     (server, machine)

@@ -11,6 +11,8 @@ mod harness;
 mod hostile;
 mod layering;
 mod locales;
+mod page_saves;
+mod page_sends;
 mod privacy;
 mod transfer;
 mod wasm;

@@ -19,7 +19,7 @@ fn the_committed_module_is_built_from_the_sources() {
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    for name in ["wire.js", "wire_bg.wasm"] {
+    for name in ["wire.js", "wire_bg.wasm", "sending.js", "sending_bg.wasm"] {
         let (fresh, committed) = (built.path().join(name), workspace.join("web-static/wire").join(name));
         let is_same = fs::read(fresh).unwrap() == fs::read(committed).unwrap();
         assert!(

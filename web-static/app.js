@@ -5,7 +5,7 @@
 import { ask, on, start } from './engine.js';
 import { fail } from './failures.js';
 import { draw, element, isShown, show, view } from './screen.js';
-import { hasText, languages, rememberLanguage, speak, speakPreferred, spoken, text } from './text.js';
+import { hasText, languages, learn, rememberLanguage, speak, speakPreferred, spoken, text } from './text.js';
 
 /** Where the page is, without the secret of a link. */
 const base = new URL('.', location.href.split('#')[0]).href;
@@ -26,6 +26,16 @@ function takeSecret() {
 async function withReception(act) {
   try {
     act(await import('./reception.js'));
+  } catch {
+    fail('server-gone');
+  }
+}
+
+/** Sending, which is loaded once somebody chooses to. */
+async function chooseToSend() {
+  try {
+    const [{ choose }] = await Promise.all([import('./send.js'), learn('send')]);
+    choose(base);
   } catch {
     fail('server-gone');
   }
@@ -83,8 +93,11 @@ element('code-form').addEventListener('submit', (event) => {
 });
 element('receive').addEventListener('click', () => withReception(({ receive }) => receive()));
 element('try-again').addEventListener('click', () => withReception(({ receive }) => receive()));
+for (const id of ['send', 'send-again']) element(id).addEventListener('click', chooseToSend);
 for (const id of ['again', 'other-code']) element(id).addEventListener('click', startOver);
 for (const change of ['online', 'offline']) window.addEventListener(change, () => isShown('enter') && draw());
+// A file that is dropped beside where it belongs must not take the place of the page.
+for (const type of ['dragover', 'drop']) document.addEventListener(type, (event) => event.preventDefault());
 // A second link that is opened in the same tab changes the fragment and nothing else.
 window.addEventListener('hashchange', () => {
   secret = takeSecret();

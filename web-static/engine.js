@@ -1,7 +1,7 @@
 /** The page's end of the worker that moves the bytes: what is asked of it, and who listens to what it tells. */
 
 /** The scripts of this page that may run beside it. */
-const SCRIPTS = { engine: 'engine.worker.js', shell: 'sw.js' };
+const SCRIPTS = { engine: 'engine.worker.js', sender: 'send.worker.js', downloads: 'save.sw.js', shell: 'sw.js' };
 
 /** Scripts by address need a policy: this one knows these addresses alone. */
 const policy = window.trustedTypes?.createPolicy('send', { createScriptURL: (script) => new URL(script, import.meta.url).href });

@@ -25,7 +25,8 @@ function draw({ why: given, retryAfter }) {
   element('failed-text').textContent = `${text(`failed.${why}.text`)} ${wait}`;
   element('try-again').hidden = !CAN_TRY_AGAIN.includes(why);
   element('reload').hidden = !NEEDS_RELOAD.includes(why);
-  const isOnlyChoice = element('try-again').hidden && element('reload').hidden;
+  element('send-again').hidden = !why.startsWith('sending-');
+  const isOnlyChoice = ['try-again', 'reload', 'send-again'].every((id) => element(id).hidden);
   element('other-code').hidden = why === 'unsupported';
   element('other-code').classList.toggle('primary', isOnlyChoice);
 }

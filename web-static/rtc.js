@@ -1,3 +1,6 @@
+/** As much may wait to be sent before a channel that stayed here says that it has room: bytes. */
+const LOW_WATER = 2 << 20;
+
 /**
  * The connection to the other device. It lives where the page is; the channel goes to the worker where browsers can do
  * that, and otherwise its messages do.
@@ -9,10 +12,14 @@ export class Peer {
   #channel;
   /** Candidates wait for the description that they belong to. */
   #described;
+  /** Called once there is an answer to an offer of this side. */
+  #handleDescribed = () => {};
+  /** What a channel that stayed here was given: bytes. */
+  #given = 0;
 
   /**
    * @param {Worker} worker
-   * @param {{sdp: string, iceServers: RTCIceServer[], channel: number}} offer
+   * @param {{sdp?: string, iceServers: RTCIceServer[], channel: number}} offer  Without a description this side offers.
    */
   constructor(worker, { sdp, iceServers, channel }) {
     this.#worker = worker;
@@ -31,7 +38,7 @@ export class Peer {
     // The two sides agreed on one channel; another is none of theirs.
     connection.ondatachannel = () => worker.postMessage({ type: 'lost' });
     this.#handOver(connection.createDataChannel('send', { negotiated: true, id: channel }));
-    this.#described = this.#answer(sdp);
+    this.#described = sdp === undefined ? this.#offer() : this.#answer(sdp);
   }
 
   /** @param {RTCIceCandidateInit} candidate */
@@ -41,9 +48,22 @@ export class Peer {
     await this.#connection.addIceCandidate(candidate).catch(() => {});
   }
 
+  /** @param {string} sdp  The other side's answer to an offer of this one. */
+  async takeAnswer(sdp) {
+    try {
+      await this.#connection.setRemoteDescription({ type: 'answer', sdp });
+      this.#handleDescribed();
+    } catch {
+      this.#worker.postMessage({ type: 'lost' });
+    }
+  }
+
   /** @param {Uint8Array} record  For a channel that stayed here. */
   transmit(record) {
-    if (this.#channel?.readyState === 'open') this.#channel.send(record);
+    if (this.#channel?.readyState !== 'open') return;
+    this.#channel.send(record);
+    this.#given += record.length;
+    if (this.#channel.bufferedAmount <= LOW_WATER) this.#tellSent();
   }
 
   /** @returns {Promise<'network' | 'direct' | 'relayed' | undefined>}  How the bytes travel. */
@@ -67,6 +87,18 @@ export class Peer {
     setTimeout(() => this.#connection.close(), 2000);
   }
 
+  async #offer() {
+    const described = new Promise((resolve) => (this.#handleDescribed = () => resolve(undefined)));
+    try {
+      const offer = await this.#connection.createOffer();
+      this.#worker.postMessage({ type: 'offer', sdp: offer.sdp });
+      await this.#connection.setLocalDescription(offer);
+    } catch {
+      this.#worker.postMessage({ type: 'lost' });
+    }
+    await described;
+  }
+
   /** @param {string} sdp */
   async #answer(sdp) {
     try {
@@ -78,6 +110,10 @@ export class Peer {
     } catch {
       this.#worker.postMessage({ type: 'lost' });
     }
+  }
+
+  #tellSent() {
+    this.#worker.postMessage({ type: 'sent', total: this.#given - (this.#channel?.bufferedAmount ?? 0) });
   }
 
   /**
@@ -92,6 +128,8 @@ export class Peer {
     } catch {
       this.#channel = channel;
     }
+    channel.bufferedAmountLowThreshold = LOW_WATER;
+    channel.onbufferedamountlow = () => this.#tellSent();
     channel.onopen = () => this.#worker.postMessage({ type: 'channel-open' });
     channel.onclose = () => this.#worker.postMessage({ type: 'channel-closed' });
     channel.onmessage = ({ data }) => {

@@ -15,6 +15,8 @@ const SECONDS_PER_MINUTE = 60;
 const SECONDS_PER_HOUR = 3600;
 
 let language = 'en';
+/** What is known of: the texts of the page, and of its parts. */
+const files = [''];
 /** @type {Map<string, string>} */
 let messages = new Map();
 let plurals = new Intl.PluralRules(language);
@@ -37,13 +39,46 @@ export async function speakPreferred() {
  * @throws when its texts cannot be had.
  */
 export async function speak(tag) {
-  const response = await fetch(new URL(`locales/${tag}.json`, import.meta.url));
-  messages = new Map(Object.entries(await response.json()));
+  messages = new Map((await Promise.all(files.map((file) => load(file, tag)))).flat());
   language = tag;
   plurals = new Intl.PluralRules(tag);
   document.documentElement.lang = tag;
-  for (const part of document.querySelectorAll('[data-text]')) part.textContent = text(part.dataset.text);
-  for (const part of document.querySelectorAll('[data-label]')) part.setAttribute('aria-label', text(part.dataset.label));
+  sayStanding();
+}
+
+/**
+ * Learns the texts of a part of the page that is loaded when it is needed, in the language that is spoken.
+ *
+ * @param {string} part  A directory of `locales`.
+ * @throws when its texts cannot be had.
+ */
+export async function learn(part) {
+  const file = `${part}/`;
+  if (files.includes(file)) return;
+  const learned = await load(file, language);
+  files.push(file);
+  messages = new Map([...messages, ...learned]);
+  sayStanding();
+}
+
+/**
+ * @param {string} file  A directory of `locales`, or nothing.
+ * @param {string} tag
+ * @returns {Promise<[string, string][]>}
+ */
+async function load(file, tag) {
+  const response = await fetch(new URL(`locales/${file}${tag}.json`, import.meta.url));
+  return Object.entries(await response.json());
+}
+
+/** Says everything that stands in the page itself, as far as it is known. */
+function sayStanding() {
+  for (const part of document.querySelectorAll('[data-text]')) {
+    if (hasText(part.dataset.text)) part.textContent = text(part.dataset.text);
+  }
+  for (const part of document.querySelectorAll('[data-label]')) {
+    if (hasText(part.dataset.label)) part.setAttribute('aria-label', text(part.dataset.label));
+  }
 }
 
 /** @param {string} tag  What `speakPreferred` will choose from now on. */

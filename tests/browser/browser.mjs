@@ -21,25 +21,31 @@ export async function open(executablePath, options = {}) {
   const context = await browser.newContext({ acceptDownloads: true, ...options });
   context.setDefaultTimeout(PATIENCE);
   const page = await context.newPage();
-  const seen = watch(page);
+  const seen = { complaints: [], requests: [], sockets: [] };
+  context.on('request', (request) => seen.requests.push(request.url()));
+  watch(page, seen);
   return { browser, page, seen };
 }
 
 /**
  * @param {import('playwright-core').Page} page
- * @returns {{complaints: string[], requests: string[], sockets: string[]}}
+ * @param {{complaints: string[], requests: string[], sockets: string[]}} seen  What is added to.
  */
-function watch(page) {
-  const seen = { complaints: [], requests: [], sockets: [] };
+function watch(page, seen) {
   page.on('console', (message) => {
     // Violations of the policy are errors on the console, those of the worker too.
     const isComplaint = ['error', 'warning'].includes(message.type()) && !message.text().startsWith(FOREIGN);
     if (isComplaint) seen.complaints.push(message.text());
   });
   page.on('pageerror', (error) => seen.complaints.push(String(error)));
-  page.context().on('request', (request) => seen.requests.push(request.url()));
   page.on('websocket', (socket) => seen.sockets.push(socket.url()));
-  return seen;
+}
+
+/** Another page of the same browser, whose complaints are `seen` as well. */
+export async function openBeside(page, seen) {
+  const other = await page.context().newPage();
+  watch(other, seen);
+  return other;
 }
 
 /** Whether a heading with these words is there to be seen. */
@@ -50,7 +56,7 @@ export async function heading(page, words) {
 /** Clicks `Save` for every file, and tells what was saved: name, length and SHA-256. */
 export async function saveAll(page) {
   const saved = [];
-  for (const button of await page.getByRole('button', { name: /^Save / }).all()) {
+  for (const button of await page.locator('#saved').getByRole('button', { name: /^Save / }).all()) {
     const [download] = await Promise.all([page.waitForEvent('download'), button.click()]);
     const content = await readFile(await download.path());
     const sha256 = createHash('sha256').update(content).digest('hex');

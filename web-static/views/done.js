@@ -3,6 +3,8 @@ import { save } from '../save.js';
 import { announce, element, entitle, view } from '../screen.js';
 import { bytes, isolated, text } from '../text.js';
 import { detail, harmless, row } from './files.js';
+import { forgetPreviews, preview } from './preview.js';
+import { offerAll } from './saveall.js';
 
 /** @typedef {{path: string, size: number, sha256: string, content: Blob, isSaved?: boolean}} Received */
 
@@ -15,8 +17,18 @@ export const hasUnsaved = () => received.some(({ isSaved }) => !isSaved);
 /** @param {{files: Received[]}} facts */
 function draw({ files }) {
   received = files;
+  forgetPreviews();
   element('saved').replaceChildren(...files.map(savable));
+  offerAll(files, markSaved);
   drawState();
+}
+
+/** All of them went to one place. */
+function markSaved() {
+  for (const file of received) file.isSaved = true;
+  element('saved').replaceChildren(...received.map(savable));
+  drawState();
+  entitle();
 }
 
 /** Two different ends: it is in the page, or it is where it was to go. */
@@ -36,6 +48,8 @@ function savable(file) {
   button.classList.toggle('primary', received.length === 1 && !file.isSaved);
   const item = row(file.path, detail(bytes(file.size)), checksum(file.sha256));
   item.append(button);
+  const shown = preview(file, received.length === 1);
+  if (shown) item.append(shown);
   button.addEventListener('click', () => keep(file, item));
   return item;
 }

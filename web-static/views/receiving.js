@@ -55,8 +55,8 @@ function drawNumbers(progress) {
   element('left').textContent = left(progress);
 }
 
-/** @param {Progress} progress */
-function left({ left }) {
+/** @param {Progress} progress  How long it still takes, in words. */
+export function left({ left }) {
   if (left === undefined) return '';
   return left < 5 ? text('receiving.soon') : text('receiving.left', { time: duration(left) });
 }

@@ -23,29 +23,31 @@ fn main() -> Result<()> {
 fn wasm(directory: Option<PathBuf>) -> Result<()> {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask is in the workspace")?;
     let directory = directory.unwrap_or_else(|| workspace.join("web-static/wire"));
-    let module = build(workspace)?;
-    Bindgen::new()
-        .input_path(&module)
-        .out_name("wire")
-        .web(true)?
-        .typescript(false)
-        .remove_name_section(true)
-        .remove_producers_section(true)
-        .generate(&directory)?;
-    for name in ["wire.js", "wire_bg.wasm"] {
-        let len = fs::metadata(directory.join(name)).with_context(|| format!("{name} was not made"))?.len();
-        report(name, len);
+    for (name, features) in MODULES {
+        let module = build(workspace, features)?;
+        Bindgen::new()
+            .input_path(&module)
+            .out_name(name)
+            .web(true)?
+            .typescript(false)
+            .remove_name_section(true)
+            .remove_producers_section(true)
+            .generate(&directory)?;
+        for name in [format!("{name}.js"), format!("{name}_bg.wasm")] {
+            let made = fs::metadata(directory.join(&name)).with_context(|| format!("{name} was not made"))?;
+            report(&name, made.len());
+        }
     }
     Ok(())
 }
 
-/// Compiles `wire` and gives the path of the module.
-fn build(workspace: &Path) -> Result<PathBuf> {
+/// Compiles `wire` with these features and gives the path of the module.
+fn build(workspace: &Path, features: &str) -> Result<PathBuf> {
     let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace.join("target"), PathBuf::from);
     let status = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .current_dir(workspace)
         .args(["rustc", "--locked", "--quiet", "-p", "wire", "--lib", "--crate-type", "cdylib"])
-        .args(["--target", TARGET, "--profile", PROFILE, "--target-dir"])
+        .args(["--features", features, "--target", TARGET, "--profile", PROFILE, "--target-dir"])
         .arg(&target)
         .env_remove("RUSTFLAGS")
         .env("CARGO_ENCODED_RUSTFLAGS", rustflags(workspace)?)
@@ -84,5 +86,7 @@ fn report(name: &str, len: u64) {
     println!("{name}: {len} bytes");
 }
 
+/// The modules, and the features that they are `wire` with: what receives is loaded by everybody, what sends by some.
+const MODULES: [(&str, &str); 2] = [("wire", ""), ("sending", "sending")];
 const TARGET: &str = "wasm32-unknown-unknown";
 const PROFILE: &str = "release-wasm";

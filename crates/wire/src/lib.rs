@@ -27,7 +27,7 @@ pub mod message;
 
 pub mod transfer;
 
-#[cfg(target_arch = "wasm32")]
+#[cfg(any(test, target_arch = "wasm32"))]
 pub mod wasm;
 
 /// The version of the protocol between peers (PROTOCOL.md §9).

@@ -3,14 +3,30 @@
 //!
 //! Everything secret stays on this side. A record is copied once, into [`Session::staging`], and opened and hashed there;
 //! the page writes the bytes of a file to its storage from the same place.
+//!
+//! There are two modules, since most people only receive: with the feature `sending` it is [`Sending`] and what belongs to
+//! it, and without it [`Session`].
 
+#[cfg(any(test, not(feature = "sending")))]
 mod output;
+#[cfg(any(test, feature = "sending"))]
+mod qr;
+#[cfg(any(test, feature = "sending"))]
+mod sending;
+#[cfg(any(test, not(feature = "sending")))]
 mod session;
+#[cfg(any(test, not(feature = "sending")))]
 mod ticket;
 
 use wasm_bindgen::prelude::wasm_bindgen;
 
+#[cfg(any(test, feature = "sending"))]
+pub use qr::qr_modules;
+#[cfg(any(test, feature = "sending"))]
+pub use sending::{Offer, Sending};
+#[cfg(any(test, not(feature = "sending")))]
 pub use session::Session;
+#[cfg(any(test, not(feature = "sending")))]
 pub use ticket::Ticket;
 
 /// Where the rendezvous' socket is, below the address of the page.
