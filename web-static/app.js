@@ -89,6 +89,7 @@ function leave() {
 
 /** @param {string} text  A code or a link. */
 function look(text) {
+  startWorker();
   worker?.postMessage({ type: 'look', text, salt: salt() });
 }
 
@@ -127,9 +128,7 @@ function showMistake(why) {
 /** @param {{trace: string, origin?: string}} found */
 function handleFound(found) {
   trace = found.trace;
-  if (isFromLink) {
-    show('found');
-  } else if (found.origin && `${found.origin}/` !== base) {
+  if (!isFromLink && found.origin && `${found.origin}/` !== base) {
     showMistake('other-page');
   } else {
     element('code').removeAttribute('aria-invalid');
@@ -319,7 +318,9 @@ function handle({ data }) {
   }
 }
 
+/** Loads what receives, which is most of the page: once somebody is about to. */
 function startWorker() {
+  if (worker) return;
   // Scripts by address need a policy: this one knows a single address.
   const policy = window.trustedTypes?.createPolicy('send', {
     createScriptURL: () => new URL('engine.worker.js', import.meta.url).href,
@@ -330,9 +331,14 @@ function startWorker() {
   worker.onerror = () => fail('unsupported');
 }
 
-function lookAtLink() {
+function showLink() {
   if (!secret) return;
   isFromLink = true;
+  show('found');
+}
+
+function receiveLink() {
+  if (!secret) return;
   look(base + secret);
   secret = '';
 }
@@ -341,7 +347,8 @@ element('code-form').addEventListener('submit', (event) => {
   event.preventDefault();
   look(/** @type {HTMLInputElement} */ (element('code')).value);
 });
-element('receive').addEventListener('click', receive);
+element('code').addEventListener('input', startWorker, { once: true });
+element('receive').addEventListener('click', receiveLink);
 element('accept').addEventListener('click', accept);
 element('decline').addEventListener('click', () => worker?.postMessage({ type: 'decline' }));
 for (const id of ['cancel', 'connecting-cancel']) {
@@ -359,14 +366,13 @@ document.addEventListener('visibilitychange', () => {
 // A second link that is opened in the same tab changes the fragment and nothing else.
 window.addEventListener('hashchange', () => {
   secret = takeSecret();
-  if (['enter', 'found', 'failed'].includes(state)) lookAtLink();
+  if (['enter', 'found', 'failed'].includes(state)) showLink();
 });
 
 element('insecure').hidden = window.isSecureContext;
 if (typeof RTCPeerConnection === 'undefined' || typeof WebAssembly === 'undefined') {
   fail('unsupported');
 } else {
-  startWorker();
-  lookAtLink();
+  showLink();
   if (!isFromLink && matchMedia('(pointer: fine)').matches) element('code').focus();
 }
