@@ -1,0 +1,74 @@
+/** How the other side comes here: a code to read out, a link, and a picture of it. */
+import { announce, element, view } from '../screen.js';
+import { duration, text } from '../text.js';
+
+/** Light modules around a QR code, as ISO/IEC 18004 wants them. */
+const QUIET_ZONE = 4;
+const SVG = 'http://www.w3.org/2000/svg';
+
+/**
+ * @typedef {object} Invitation
+ * @property {string} code
+ * @property {string | null} link
+ * @property {Uint8Array} [picture]  Of the link, see `qrModules` in `wire`.
+ * @property {number} ttl  Seconds.
+ * @property {number} codesLeft
+ * @property {string} notice  A key: why this is not the first code.
+ * @property {string} base  Where the other side types it.
+ */
+
+/** @param {Invitation} facts */
+function draw({ code, link, picture, ttl, codesLeft, notice, base }) {
+  element('inviting-code').textContent = code;
+  element('inviting-address').textContent = base.replace(/\/$/, '');
+  element('inviting-link').textContent = link ?? '';
+  element('inviting-by-link').hidden = !link;
+  element('inviting-qr').replaceChildren(...(picture ? [drawn(picture)] : []));
+  element('inviting-command').textContent = `send receive ${code} --server ${base}`;
+  element('inviting-ttl').textContent = text('inviting.ttl', { time: duration(ttl) });
+  element('inviting-left').textContent = notice ? text('inviting.codes-left', { count: codesLeft }) : '';
+  note(notice);
+}
+
+/** @param {string} key  What has become of somebody who came; nothing if nobody did. */
+function note(key) {
+  element('inviting-notice').textContent = key && text(key);
+}
+
+/** @param {Uint8Array} modules  A square of them; 1 is dark. */
+function drawn(modules) {
+  const side = Math.sqrt(modules.length);
+  const whole = side + 2 * QUIET_ZONE;
+  const picture = document.createElementNS(SVG, 'svg');
+  picture.setAttribute('viewBox', `${-QUIET_ZONE} ${-QUIET_ZONE} ${whole} ${whole}`);
+  picture.setAttribute('shape-rendering', 'crispEdges');
+  picture.setAttribute('role', 'img');
+  picture.setAttribute('aria-label', text('inviting.qr'));
+  const light = document.createElementNS(SVG, 'rect');
+  for (const [name, value] of [['x', -QUIET_ZONE], ['y', -QUIET_ZONE], ['width', whole], ['height', whole]]) {
+    light.setAttribute(String(name), String(value));
+  }
+  light.setAttribute('fill', '#fff');
+  const dark = document.createElementNS(SVG, 'path');
+  const squares = Array.from(modules, (module, at) => (module ? `M${at % side} ${Math.floor(at / side)}h1v1h-1z` : ''));
+  dark.setAttribute('d', squares.join(''));
+  dark.setAttribute('fill', '#000');
+  picture.append(light, dark);
+  return picture;
+}
+
+async function copyLink() {
+  const link = element('inviting-link');
+  try {
+    await navigator.clipboard.writeText(link.textContent ?? '');
+    announce(text('inviting.copied'));
+  } catch {
+    // Over plain http there is no clipboard: it is marked, and the person copies it.
+    getSelection()?.selectAllChildren(link);
+    announce(text('inviting.marked'));
+  }
+}
+
+element('inviting-copy').addEventListener('click', copyLink);
+element('inviting-notice').addEventListener('notice', (event) => note(/** @type {CustomEvent} */ (event).detail));
+view('inviting', draw);
