@@ -358,10 +358,11 @@ impl Sending {
         {
             match event {
                 Event::Say(message) => self.outbox.push_back(Output::Say { frame: message.to_frame() }),
-                Event::Open { code, ttl, codes_left, reissued } => {
+                Event::Open { code, is_link_open, ttl, codes_left, closed } => {
                     let code = code.map(|code| code.expose().to_string());
-                    let link = self.link.as_ref().map(|link| link.expose().to_string());
-                    self.outbox.push_back(Output::Show { code, link, ttl, codes_left, reissued });
+                    let link = self.link.as_ref().filter(|_| is_link_open);
+                    let link = link.map(|link| link.expose().to_string());
+                    self.outbox.push_back(Output::Show { code, link, ttl, codes_left, closed });
                 }
                 Event::Knocked => self.outbox.push_back(Output::Knocked),
                 Event::Visited(why) => self.outbox.push_back(Output::Visited { why }),

@@ -13,13 +13,14 @@ use crate::transfer::TransferError;
 pub(super) enum Output {
     /// Send this frame to the rendezvous.
     Say { frame: String },
-    /// Show these: doors are open. The time is in seconds; a reason comes with a code that follows another.
+    /// Show these and nothing that was shown before: doors are open. The time is in seconds; `closed` says what closed another
+    /// that was open before.
     Show {
         code: Option<String>,
         link: Option<String>,
         ttl: u32,
         codes_left: u8,
-        reissued: Option<&'static str>,
+        closed: Option<&'static str>,
     },
     /// Somebody is at a door.
     Knocked,

@@ -314,18 +314,19 @@ fn a_receiver_goes_on_behind_what_it_has() {
 fn a_wrong_code_shows_another_and_three_are_all_there_are() {
     let mut page = Page::new(&[("a", content(9, 1))]);
     let first = page.code();
-    assert_eq!((&page.shown[0]["codesLeft"], &page.shown[0]["reissued"]), (&2.into(), &Value::Null));
+    assert_eq!((&page.shown[0]["codesLeft"], &page.shown[0]["closed"]), (&2.into(), &Value::Null));
     page.guess_wrong(1);
     assert_eq!(page.results, [Outcome::WrongCode]);
     assert_ne!(page.code(), first);
-    assert_eq!((&page.shown[1]["codesLeft"], &page.shown[1]["reissued"]), (&1.into(), &"wrong-code".into()));
+    assert_eq!((&page.shown[1]["codesLeft"], &page.shown[1]["closed"]), (&1.into(), &"wrong-code".into()));
     let (_, at) = (page.typed(), Claim::Nameplate(first.nameplate()));
     assert!(page.visit(Door::Typed, 1, first.password(), &at).is_some(), "somebody is answered once");
     assert_eq!(page.results, [Outcome::WrongCode; 2], "the old code leads nowhere");
     page.guess_wrong(1);
-    assert_eq!((page.shown.len(), page.end()), (3, None), "no fourth code, but the link is left");
-    let hello = ServerMessage::DoorClosed { door: Door::Link, reason: CloseReason::Expired };
-    page.hear(&hello);
+    assert_eq!((page.shown.len(), page.end()), (4, None));
+    assert_eq!((&page.shown[3]["code"], page.shown[3]["link"].is_string()), (&Value::Null, true));
+    assert_eq!(page.shown[3]["closed"], "wrong-code", "no fourth code, but the link is left");
+    page.hear(&ServerMessage::DoorClosed { door: Door::Link, reason: CloseReason::Expired });
     assert_eq!(page.end(), Some("exhausted"));
 }
 
@@ -337,7 +338,7 @@ fn the_third_who_leaves_early_closes_the_code_and_nobody_closes_the_link() {
         page.hear(&ServerMessage::Left { door: Door::Typed, attempt, reason: CloseReason::Gone });
     }
     assert_eq!(page.shown.len(), 2);
-    assert_eq!(page.shown[1]["reissued"], "too-many-left");
+    assert_eq!(page.shown[1]["closed"], "too-many-left");
     for attempt in 1..=10 {
         page.wait(2_000.0);
         page.hear(&ServerMessage::Paired { door: Door::Link, attempt, ice_servers: Vec::new() });
@@ -377,8 +378,9 @@ fn a_visitor_that_proves_nothing_is_forgotten_in_time() {
 #[test]
 fn codes_that_nobody_used_expire() {
     let mut page = Page::new(&[("a", content(9, 1))]);
-    for door in [Door::Typed, Door::Link] {
+    for door in [Door::Link, Door::Typed] {
         assert_eq!(page.end(), None);
+        assert_eq!(page.shown.last().unwrap()["link"].is_string(), door == Door::Link);
         page.hear(&ServerMessage::DoorClosed { door, reason: CloseReason::Expired });
     }
     assert_eq!(page.end(), Some("expired"));
