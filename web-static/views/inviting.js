@@ -25,7 +25,7 @@ function draw({ code, link, picture, ttl, codesLeft, notice, base }) {
   element('inviting-link').textContent = link ?? '';
   element('inviting-by-link').hidden = !link;
   element('inviting-qr').replaceChildren(...(picture ? [drawn(picture)] : []));
-  element('inviting-command').textContent = code ? `send receive ${code} --server ${base}` : `send receive '${link}'`;
+  element('inviting-command').textContent = code ? `send receive ${code} --server ${base}` : 'send receive';
   element('inviting-ttl').textContent = text('inviting.ttl', { time: duration(ttl) });
   element('inviting-left').textContent = notice && code ? text('inviting.codes-left', { count: codesLeft }) : '';
   element('inviting-notice').textContent = notice && text(notice);
