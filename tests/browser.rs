@@ -82,7 +82,8 @@ fn receive(browser: &Path, server: &Rendezvous, sending: &mut Peer, way: Way) ->
 /// What was saved has to be these files, in this order.
 #[track_caller]
 fn assert_saved(told: &Value, expected: &[(&str, &[u8])]) {
-    assert_eq!(told["title"], "Received and verified", "{told:#}");
+    // It says so once everything was saved.
+    assert_eq!(told["title"], "Saved", "{told:#}");
     let digest = |bytes: &[u8]| HEXLOWER.encode(&Sha256::digest(bytes));
     let expected = expected
         .iter()

@@ -4,11 +4,13 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test's helper fails as its test does")]
 
 mod browser;
+mod browser_view;
 mod cli;
 mod failures;
 mod harness;
 mod hostile;
 mod layering;
+mod locales;
 mod page_saves;
 mod page_sends;
 mod privacy;

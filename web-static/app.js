@@ -50,6 +50,7 @@ function lookAtLink() {
 
 /** @param {{mistake?: string}} facts  What is wrong with what was typed. */
 function drawEnter({ mistake }) {
+  element('offline').textContent = navigator.onLine ? '' : text('enter.offline');
   const known = mistake && hasText(`mistake.${mistake}`) ? mistake : 'not-a-code';
   element('code-error').textContent = mistake ? text(`mistake.${known}`) : '';
   element('code').setAttribute('aria-invalid', String(mistake !== undefined));
@@ -94,6 +95,7 @@ element('receive').addEventListener('click', () => withReception(({ receive }) =
 element('try-again').addEventListener('click', () => withReception(({ receive }) => receive()));
 for (const id of ['send', 'send-again']) element(id).addEventListener('click', chooseToSend);
 for (const id of ['again', 'other-code']) element(id).addEventListener('click', startOver);
+for (const change of ['online', 'offline']) window.addEventListener(change, () => isShown('enter') && draw());
 // A file that is dropped beside where it belongs must not take the place of the page.
 for (const type of ['dragover', 'drop']) document.addEventListener(type, (event) => event.preventDefault());
 // A second link that is opened in the same tab changes the fragment and nothing else.

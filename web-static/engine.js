@@ -1,7 +1,7 @@
 /** The page's end of the worker that moves the bytes: what is asked of it, and who listens to what it tells. */
 
 /** The scripts of this page that may run beside it. */
-const SCRIPTS = { engine: 'engine.worker.js', sender: 'send.worker.js', downloads: 'save.sw.js' };
+const SCRIPTS = { engine: 'engine.worker.js', sender: 'send.worker.js', downloads: 'save.sw.js', shell: 'sw.js' };
 
 /** Scripts by address need a policy: this one knows these addresses alone. */
 const policy = window.trustedTypes?.createPolicy('send', { createScriptURL: (script) => new URL(script, import.meta.url).href });
@@ -24,6 +24,11 @@ export function start(broken) {
   worker = new Worker(scriptAddress('engine'), { type: 'module' });
   worker.onmessage = ({ data }) => listeners.get(data.type)?.(data);
   worker.onerror = broken;
+}
+
+/** Lets the browser keep what the page begins with, for when its server is away. Browsers do so on secure pages only. */
+export function keepShell() {
+  navigator.serviceWorker?.register(scriptAddress('shell'), { updateViaCache: 'none' }).catch(() => {});
 }
 
 /** The worker itself, for what gives it a channel. */

@@ -2,7 +2,7 @@
  * Receiving, from a code or a link to files that are here. It does what the worker tells and asks the worker for what the
  * person wants; what is shown of it is in `views`.
  */
-import { ask, engine, on } from './engine.js';
+import { ask, engine, keepShell, on } from './engine.js';
 import { fail } from './failures.js';
 import { Progress } from './progress.js';
 import { Peer } from './rtc.js';
@@ -59,6 +59,8 @@ function handleFound(found) {
 function handleOffer(offer) {
   arriving = { size: offer.size, isStream: offer.isStream, path: '', way: '' };
   show('confirm', offer);
+  // Not before: a visit that leads nowhere leaves nothing behind.
+  keepShell();
 }
 
 function accept() {

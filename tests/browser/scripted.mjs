@@ -7,15 +7,24 @@ import { open } from './browser.mjs';
  * @param {import('playwright-core').BrowserContextOptions} [options]
  */
 export async function openScripted(executable, address, options) {
-  const opened = await open(executable, { ...options, serviceWorkers: 'block' });
+  const opened = await open(executable, options);
   // Time is the test's: what takes seconds is there at once.
   await opened.page.clock.install();
   await opened.page.addInitScript(script);
   return { ...opened, screens: new Screens(opened.page, address) };
 }
 
-/** Takes the place of the worker and of the connection. Runs in the page. */
+/** Takes the place of the worker, of the connection and of what the browser does besides. Runs in the page. */
 function script() {
+  // An empty page has neither.
+  if (!navigator.serviceWorker) return;
+  navigator.serviceWorker.register = async () => {};
+  window.locks = [];
+  navigator.wakeLock.request = async () => {
+    const lock = { released: false, release: async () => (lock.released = true) };
+    window.locks.push(lock);
+    return lock;
+  };
   const asked = [];
   window.asked = asked;
   window.Worker = class {
