@@ -25,7 +25,7 @@ fn no_screen_has_anything_wrong_with_it() {
         }),
     );
     assert_eq!(told["problems"], json!([]));
-    assert!(told["screens"].as_u64().unwrap() > 150, "{told}");
+    assert!(told["screens"].as_u64().unwrap() > 80, "{told}");
 }
 
 #[test]

@@ -7,7 +7,9 @@ use std::path::PathBuf;
 type Texts = BTreeMap<String, String>;
 
 /// Keys that are put together, by their beginnings: what they are made of is checked on its own.
-const FAMILIES: [&str; 3] = ["failed.", "mistake.", "path."];
+const FAMILIES: [&str; 5] = ["failed.", "mistake.", "path.", "inviting.", "awaiting."];
+/// What a reason begins with that is said to the side that sends.
+const SENDING: &str = "sending-";
 /// Reasons that no engine gives: `failures.js` says them itself.
 const OWN_REASONS: [&str; 2] = ["unknown", "offline"];
 /// The forms of a number that languages have (Unicode CLDR); `other` is everybody's.
@@ -25,13 +27,15 @@ fn read(path: &str) -> String {
 pub(crate) fn languages() -> Vec<String> {
     let files = fs::read_dir(workspace().join("web-static/locales")).unwrap();
     let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
-    let mut tags: Vec<_> = names.map(|name| name.strip_suffix(".json").unwrap().to_owned()).collect();
+    let mut tags: Vec<_> = names.filter_map(|name| Some(name.strip_suffix(".json")?.to_owned())).collect();
     tags.sort();
     tags
 }
 
+/// The texts of the page and of its part that sends.
 fn texts(language: &str) -> Texts {
-    serde_json::from_str(&read(&format!("web-static/locales/{language}.json"))).unwrap()
+    let parts = ["", "send/"].map(|part| read(&format!("web-static/locales/{part}{language}.json")));
+    parts.iter().flat_map(|part| serde_json::from_str::<Texts>(part).unwrap()).collect()
 }
 
 /// Every reason for a failure that there is a text for.
@@ -84,18 +88,14 @@ fn every_language_has_every_text_with_the_same_places() {
         assert_eq!(keys, expected.keys().copied().collect(), "{language}");
         for (key, text) in &texts {
             assert!(!text.trim().is_empty(), "{language}: {key}");
-            let mut found = places(text);
-            // "Receive this file?" needs no number.
-            if base(key) != key && expected[base(key)].contains("count") {
+            let (mut found, mut expected) = (places(text), expected[base(key)].clone());
+            let is_counted = base(key) != key;
+            if is_counted {
+                // "Receive this file?" needs no number.
                 found.insert("count");
-            }
-            let mut expected = expected[base(key)].clone();
-            if base(key) != key {
                 expected.insert("count");
-                found.insert("count");
             }
             assert_eq!(found, expected, "{language}: {key}");
-            let is_counted = base(key) != key;
             assert!(!is_counted || texts.contains_key(&format!("{}.other", base(key))), "{language}: {key}");
         }
     }
@@ -120,7 +120,9 @@ fn every_text_is_asked_for_and_every_question_has_a_text() {
 fn every_reason_has_a_text_and_every_text_a_reason() {
     let engine = page() + &sources_of_the_module();
     for reason in reasons().iter().filter(|reason| !OWN_REASONS.contains(&reason.as_str())) {
-        assert!(is_quoted(&engine, reason), "nothing fails because of {reason}");
+        let reason = reason.strip_prefix(SENDING).unwrap_or(reason);
+        let is_known = is_quoted(&engine, reason) || engine.contains(&variant(reason));
+        assert!(is_known, "nothing fails because of {reason}");
     }
     for key in texts("en").keys().filter_map(|key| key.strip_prefix("mistake.")) {
         assert!(is_quoted(&engine, key), "no mistake is {key}");
@@ -131,11 +133,17 @@ fn every_reason_has_a_text_and_every_text_a_reason() {
     }
 }
 
+/// The name of an enum's variant, followed by what says that it is one, for a reason that serde spells.
+fn variant(reason: &str) -> String {
+    let capital = |word: &str| word[..1].to_uppercase() + &word[1..];
+    format!("::{}", reason.split('-').map(capital).collect::<String>())
+}
+
 /// The part of `wire` that browsers run.
 fn sources_of_the_module() -> String {
-    ["output.rs", "session.rs", "ticket.rs"]
-        .map(|name| read(&format!("crates/wire/src/wasm/{name}")))
-        .concat()
+    let names =
+        ["output.rs", "session.rs", "ticket.rs", "sending.rs", "sending/doors.rs", "sending/output.rs"];
+    names.map(|name| read(&format!("crates/wire/src/wasm/{name}"))).concat()
 }
 
 /// `fail('REASON'` and the last word of `stop(…, 'REASON')` and `allow(…, 'REASON')`.

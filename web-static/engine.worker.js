@@ -3,7 +3,6 @@
  * the page shows it and owns what only a page can have: the connection, and the person.
  */
 import init, { Session, Ticket, doneLinger, pingInterval, silenceLimit, socketPath } from './wire/wire.js';
-import { Signal } from './signal.js';
 import { openSpool, sweep } from './spool.js';
 
 /** How long the two sides may take to know each other, and then to find a path: milliseconds. */
@@ -13,6 +12,9 @@ const PATH_DEADLINE = 30_000;
 const REPORT_INTERVAL = 200;
 /** A browser saves files one by one; nobody does that more often. */
 const MAX_FILES = 1000;
+
+/** Loaded with the first attempt: a visit alone needs no socket. @type {typeof import('./signal.js').Signal} */
+let Signal;
 
 const wire = init({ module_or_path: new URL('wire/wire_bg.wasm', import.meta.url) });
 
@@ -359,6 +361,11 @@ async function look({ text, salt }) {
 async function receive(page) {
   const { memory } = await wire;
   await reception?.clear();
+  try {
+    ({ Signal } = await import('./signal.js'));
+  } catch {
+    return tell({ type: 'failed', why: 'server-gone' });
+  }
   if (ticket) reception = new Reception(memory, ticket, page);
 }
 

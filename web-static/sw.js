@@ -21,7 +21,6 @@ const SHELL = new Set([
   'locales/zh-Hans.json',
   'manifest.webmanifest',
   'screen.js',
-  'signal.js',
   'spool.js',
   'style.css',
   'text.js',

@@ -83,7 +83,8 @@ export class Screens {
   async tell(...events) {
     await this.#page.evaluate((all) => {
       for (const event of all) {
-        if (event.type === 'done') for (const file of event.files) file.content = new Blob(['content']);
+        for (const file of event.files ?? []) file.content = new Blob(['content']);
+        if (event.picture) event.picture = Uint8Array.from(event.picture);
         window.scripted.onmessage({ data: event });
       }
     }, events);
@@ -139,6 +140,33 @@ export class Screens {
     await this.#page.locator('#path:not(:empty)').waitFor();
   }
 
+  /** @param {{name: string, mimeType: string, buffer: Buffer}[]} [files]  To send. */
+  async choose(files = []) {
+    await this.load();
+    await this.tap('send');
+    await this.#page.locator('#choose').waitFor();
+    if (files.length > 0) await this.#page.locator('#files').setInputFiles(files);
+  }
+
+  async awaiting() {
+    await this.choose(OWN);
+    await this.tap('choose-send');
+    await this.awaitAsked('send');
+  }
+
+  async inviting(more = {}) {
+    await this.awaiting();
+    await this.tell({ ...INVITATION, ...more });
+  }
+
+  async sending() {
+    await this.inviting();
+    await this.tell({ type: 'connect', iceServers: [], channel: 0 }, { type: 'offered' }, { type: 'accepted' });
+    await this.#page.locator('#sending-path:not(:empty)').waitFor();
+    await this.pass(3000);
+    await this.tell({ type: 'progress', done: 120_000 });
+  }
+
   async done(files = [MOVIE]) {
     await this.receiving();
     await this.tell({ type: 'verifying' }, { type: 'done', files: files.map((file) => ({ ...file, sha256: SHA256 })) });
@@ -166,6 +194,22 @@ export const HOSTILE = [
   `${'a'.repeat(250)}.txt`,
 ].map((path) => ({ path, size: 1 }));
 
+const OWN = ['photo of the lake.jpeg', 'Ein langer Name für ein Dokument, das niemand so nennen sollte.pdf'].map((name) => ({
+  name,
+  mimeType: 'application/octet-stream',
+  buffer: Buffer.alloc(150_000),
+}));
+/** A square that looks like one of those that cameras read. */
+const PICTURE = Array.from({ length: 29 * 29 }, (_, at) => ((at * at * 7 + at) % 11 < 5 ? 1 : 0));
+const INVITATION = {
+  type: 'code',
+  code: '48-2093',
+  link: 'https://send.example.org/#1.BQmSM0ShdvhqSNBPFO0SQA',
+  picture: PICTURE,
+  ttl: 300,
+  codesLeft: 2,
+  reissued: null,
+};
 const MANY = Array.from({ length: 300 }, (_, index) => ({ path: `photos/IMG_${4000 + index}.jpeg`, size: 2_400_000 + index }));
 const CHOICES = ['retry', 'disk', 'stop'];
 
@@ -210,6 +254,24 @@ export const STATES = {
   'done-saved': async (screens, page) => {
     await screens.done(SEVERAL);
     for (const button of await page.locator('#saved button').all()) await button.click();
+  },
+  choose: (screens) => screens.choose(),
+  'choose-files': (screens) => screens.choose(OWN),
+  'awaiting-server': (screens) => screens.awaiting(),
+  inviting: (screens) => screens.inviting(),
+  'inviting-again': (screens) => screens.inviting({ reissued: 'wrong-code', link: null, picture: undefined }),
+  'awaiting-consent': async (screens) => {
+    await screens.inviting();
+    await screens.tell({ type: 'connect', iceServers: [], channel: 0 }, { type: 'offered' });
+  },
+  sending: (screens) => screens.sending(),
+  sent: async (screens) => {
+    await screens.sending();
+    await screens.tell({ type: 'done' });
+  },
+  'failed-sending': async (screens) => {
+    await screens.inviting();
+    await screens.tell({ type: 'failed', why: 'expired' });
   },
 };
 

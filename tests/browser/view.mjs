@@ -36,8 +36,6 @@ function inspect(target) {
   if (/undefined|NaN|\{\w+\}/.test(document.querySelector('main').innerText.replace('{name} {count}', ''))) {
     found.push(`a text has a hole: ${document.querySelector('main').innerText}`);
   }
-  const { activeElement } = document;
-  if (!activeElement.closest('section')) found.push('the focus is nowhere');
   return found;
 }
 
@@ -60,13 +58,28 @@ async function violations(page) {
   return violations.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.html} ${node.failureSummary}`));
 }
 
-const states = Object.entries(STATES);
-const failures = reasons.map((why) => [`failed: ${why}`, failing(why)]);
+/** What is wrong with where the keyboard is. */
+const lost = (page) => page.evaluate(() => (document.activeElement.closest('section') ? [] : ['the focus is nowhere']));
 const inspected = (page) => page.evaluate(inspect, TARGET);
-for (const colorScheme of ['light', 'dark']) {
-  const look = async (page) => [...(await inspected(page)), ...(await violations(page))];
-  await visit({ ...SMALL, colorScheme }, [...states, ...failures.slice(0, 1)], look);
+
+/** What is wrong in other languages, whose words are longer. */
+async function translated(page) {
+  const found = [];
+  for (const language of [...languages.filter((tag) => tag !== 'en'), 'en']) {
+    await page.locator('#language').selectOption(language);
+    await page.locator(`html[lang="${language}"]`).waitFor();
+    found.push(...(await inspected(page)).map((problem) => `${language}: ${problem}`));
+  }
+  return found;
 }
-await visit({ viewport: { width: 1280, height: 800 } }, failures, inspected);
-for (const locale of languages) await visit({ ...SMALL, locale }, [...states, ...failures.slice(0, 3)], inspected);
+
+const states = Object.entries(STATES);
+const [first, ...others] = reasons;
+const failures = others.map((why) => [`failed: ${why}`, (screens) => screens.tell({ type: 'failed', why })]);
+const locale = 'en-US';
+const byAll = async (page) => [...(await lost(page)), ...(await violations(page)), ...(await translated(page))];
+const inTheDark = async (page) => [...(await inspected(page)), ...(await violations(page))];
+await visit({ ...SMALL, locale, colorScheme: 'light' }, [...states, ['failed', failing(first)]], byAll);
+await visit({ ...SMALL, locale, colorScheme: 'dark' }, [...states, ['failed', failing(first)]], inTheDark);
+await visit({ viewport: { width: 1280, height: 800 }, locale }, [['failed', failing(first)], ...failures], inspected);
 console.log(JSON.stringify({ ...told, problems }));

@@ -2,7 +2,7 @@
 import { ask } from '../engine.js';
 import { element, view } from '../screen.js';
 import { text } from '../text.js';
-import { amount } from './receiving.js';
+import { amount } from './figures.js';
 
 /** What may be chosen, as the worker offers it. */
 const CHOICES = ['retry', 'disk', 'stop'];

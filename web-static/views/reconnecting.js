@@ -1,7 +1,7 @@
 /** The connection broke, and what is here waits for the rest. */
 import { element, view } from '../screen.js';
 import { text } from '../text.js';
-import { amount, drawBar } from './receiving.js';
+import { amount, drawBar } from './figures.js';
 
 /** @param {{progress: import('../progress.js').Progress}} facts */
 function draw({ progress }) {

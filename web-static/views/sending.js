@@ -1,12 +1,9 @@
 /** Somebody came: they are reached, they agree, and bytes leave. */
 import { element, view } from '../screen.js';
-import { percent, speed, text } from '../text.js';
-import { amount, drawBar, left } from './receiving.js';
+import { text } from '../text.js';
+import { Figures } from './figures.js';
 
-/** Between two updates of the numbers: milliseconds. */
-const UPDATE_INTERVAL = 500;
-
-let updated = 0;
+const figures = new Figures('sending-', 'sending.progress');
 
 /** @param {{step: 'server' | 'path' | 'consent'}} facts */
 function drawAwaiting({ step }) {
@@ -16,17 +13,8 @@ function drawAwaiting({ step }) {
 
 /** @param {{progress: import('../progress.js').Progress, way: string}} facts */
 function drawSending({ progress, way }) {
-  const now = performance.now();
-  drawBar(element('sending-progress'), progress);
   element('sending-path').textContent = way && text(`path.${way}`);
-  if (now - updated >= UPDATE_INTERVAL || progress.done === 0) {
-    updated = now;
-    element('sending-percent').textContent = progress.fraction === undefined ? '' : percent(progress.fraction);
-    element('sending-amount').textContent = amount(progress);
-    element('sending-speed').textContent = progress.speed > 0 ? speed(progress.speed) : '';
-    element('sending-left').textContent = left(progress);
-  }
-  return progress.fraction === undefined ? undefined : percent(progress.fraction);
+  return figures.draw(progress);
 }
 
 /** @param {{chosen: import('../send.files.js').Chosen[]}} facts */
