@@ -1,4 +1,5 @@
 /** How the other side comes here: a code to read out, a link, and a picture of it. */
+import { copy } from '../clipboard.js';
 import { announce, element, view } from '../screen.js';
 import { duration, text } from '../text.js';
 
@@ -55,14 +56,7 @@ function drawn(modules) {
 
 async function copyLink() {
   const link = element('inviting-link');
-  try {
-    await navigator.clipboard.writeText(link.textContent ?? '');
-    announce(text('inviting.copied'));
-  } catch {
-    // Over plain http there is no clipboard: it is marked, and the person copies it.
-    getSelection()?.selectAllChildren(link);
-    announce(text('inviting.marked'));
-  }
+  announce(text((await copy(link.textContent ?? '', link)) ? 'inviting.copied' : 'inviting.marked'));
 }
 
 element('inviting-copy').addEventListener('click', copyLink);
