@@ -183,8 +183,7 @@ impl Sending {
         let Ok(own) = CheckedDescription::parse(sdp) else { return self.fail("no-channel") };
         signals.offer = Some(own.fingerprint());
         let (generation, restart, kind) = (GENERATION, 0, DescriptionKind::Offer);
-        let sdp = own.sdp().to_owned();
-        self.signal(&Signal::Description { generation, restart, kind, sdp });
+        self.signal(&Signal::Description { generation, restart, kind, sdp: own.sdp().to_owned() });
     }
 
     /// The browser has found an address of this side.
@@ -474,7 +473,10 @@ impl Sending {
                     self.outbox.push_back(Output::Read { parts, done: None });
                 }
                 sender::Output::Read(read) => {
-                    let (parts, done) = self.reading.begin(read);
+                    let Some((parts, done)) = self.reading.begin(read) else {
+                        self.abort(AbortReason::Protocol, None);
+                        return self.fail("receiver-failed");
+                    };
                     self.outbox.push_back(Output::Read { parts, done: Some(done) });
                 }
                 sender::Output::Done => {

@@ -148,10 +148,8 @@ impl Doors {
             }
             ServerMessage::DoorClosed { door, reason } => self.handle_closed(door, reason, now),
             ServerMessage::Refused { reason, retry_after } => {
-                let why = match reason {
-                    CloseReason::Unknown | CloseReason::IdleTimeout => "server-gone",
-                    reason => output::closed(reason),
-                };
+                let is_unclear = matches!(reason, CloseReason::Unknown | CloseReason::IdleTimeout);
+                let why = if is_unclear { "server-gone" } else { output::closed(reason) };
                 self.events.push_back(Event::Closed { why, retry_after });
             }
             ServerMessage::Unknown => {}

@@ -91,12 +91,11 @@ pub(super) fn transfer(error: TransferError) -> &'static str {
     match error {
         TransferError::Declined(DeclineReason::User) => "receiver-declined",
         TransferError::Declined(DeclineReason::NoSpace) => "receiver-full",
-        TransferError::Declined(DeclineReason::Unwanted | DeclineReason::InvalidManifest) => {
-            "receiver-failed"
-        }
         TransferError::Aborted { reason, .. } => aborted(reason),
         TransferError::PeerLeft => "receiver-left",
-        TransferError::Violation(_) | TransferError::Manifest(_) => "receiver-failed",
+        TransferError::Declined(DeclineReason::Unwanted | DeclineReason::InvalidManifest)
+        | TransferError::Violation(_)
+        | TransferError::Manifest(_) => "receiver-failed",
     }
 }
 
