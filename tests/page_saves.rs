@@ -147,6 +147,7 @@ fn previews_show_media_and_text_and_run_nothing() {
         assert!(text(&words).contains("cannot show it"), "{name}: {words}");
     }
     assert_eq!(previews["program.exe"], Value::Null);
+    assert_eq!(told["copied"], "zwei\n<b>Zeilen</b>");
     assert_eq!(told["title"], "Received and verified", "nothing is saved by looking at it");
 }
 

@@ -1,6 +1,5 @@
 //! The page sends: from a real browser to a real `send`, and to a second page of the browser.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use data_encoding::HEXLOWER;
@@ -156,40 +155,4 @@ fn whoever_stops_it_the_other_side_is_told() {
         let told = send(&browser, &server, std::slice::from_ref(&large), json!({ "stop": who }));
         assert_eq!((&told["title"], &told["otherTitle"]), (&json!(here), &json!(there)), "{who}: {told:#}");
     }
-}
-
-/// Keys of the texts in a file below `locales`, without the forms that only some languages have, and what each text takes.
-fn texts(file: &str) -> BTreeMap<String, BTreeSet<String>> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../web-static/locales").join(file);
-    let texts: BTreeMap<String, String> =
-        serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
-    let mut found = BTreeMap::new();
-    for (key, text) in texts {
-        assert!(!text.trim().is_empty(), "{file}: {key}");
-        let takes =
-            text.split('{').skip(1).filter_map(|rest| rest.split_once('}')).map(|(name, _)| name.to_owned());
-        let base = ["one", "other"].iter().find_map(|form| key.strip_suffix(&format!(".{form}")));
-        let is_only_one = key.ends_with(".one");
-        let known: &mut BTreeSet<String> = found.entry(base.unwrap_or(&key).to_owned()).or_default();
-        if !is_only_one {
-            known.extend(takes);
-        }
-    }
-    found
-}
-
-#[test]
-fn every_text_of_the_sender_is_there_in_every_language() {
-    let locales = Path::new(env!("CARGO_MANIFEST_DIR")).join("../web-static/locales");
-    let english = texts("send/en.json");
-    assert!(english.len() > 50);
-    let mut count = 0;
-    for language in std::fs::read_dir(locales).unwrap() {
-        let name = language.unwrap().file_name().into_string().unwrap();
-        if name.ends_with(".json") {
-            assert_eq!(texts(&format!("send/{name}")), english, "{name}");
-            count += 1;
-        }
-    }
-    assert!(count >= 6);
 }

@@ -30,7 +30,9 @@ let worker;
 let peer;
 let progress = new Progress(0, 0);
 let way = '';
-/** Why the code that is shown is not the first one, or what has become of a visitor. */
+/** What is shown to bring somebody here. */
+let invitation = {};
+/** Why it is not the first code, or what has become of a visitor: a key. */
 let notice = '';
 const wakefulness = new Wakefulness();
 
@@ -74,11 +76,14 @@ function startWorker() {
 function handle({ data }) {
   switch (data.type) {
     case 'code':
-      if (data.reissued) notice = `inviting.${data.reissued}`;
-      return show('inviting', { ...data, notice, base });
+      invitation = data;
+      if (data.closed) notice = data.code ? `inviting.${data.closed}` : 'inviting.link-only';
+      return showInvitation();
     case 'visited':
-      notice = `inviting.${data.why}`;
-      return isShown('inviting') ? element('inviting-notice').dispatchEvent(new CustomEvent('notice', { detail: notice })) : undefined;
+      // What closes a code is told with what follows it.
+      if (data.why !== 'left-early' || !isShown('inviting')) return;
+      notice = 'inviting.left-early';
+      return showInvitation();
     case 'connect':
       show('awaiting', { step: 'path' });
       peer = new Peer(/** @type {Worker} */ (worker), data);
@@ -103,6 +108,10 @@ function handle({ data }) {
     case 'failed':
       return handleFailed(data);
   }
+}
+
+function showInvitation() {
+  show('inviting', { ...invitation, notice, base });
 }
 
 async function handleAccepted() {

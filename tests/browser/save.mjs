@@ -75,6 +75,13 @@ try {
   await page.locator('#accept').click();
   await page.locator('#done:visible, #failed:visible').waitFor();
   told.previews = await lookAtPreviews();
+  const copy = page.getByRole('button', { name: 'Copy the text' }).first();
+  if (await copy.isVisible()) {
+    await page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
+    await copy.click();
+    await page.getByRole('status').filter({ hasText: 'The text is copied.' }).waitFor({ state: 'attached' });
+    told.copied = await page.evaluate(() => navigator.clipboard.readText());
+  }
   told.hasFolder = await page.locator('#save-folder').isVisible();
   if (folder) {
     await page.locator('#save-folder').click();

@@ -209,7 +209,7 @@ const INVITATION = {
   picture: PICTURE,
   ttl: 300,
   codesLeft: 2,
-  reissued: null,
+  closed: null,
 };
 const MANY = Array.from({ length: 300 }, (_, index) => ({ path: `photos/IMG_${4000 + index}.jpeg`, size: 2_400_000 + index }));
 const CHOICES = ['retry', 'disk', 'stop'];
@@ -260,7 +260,8 @@ export const STATES = {
   'choose-files': (screens) => screens.choose(OWN),
   'awaiting-server': (screens) => screens.awaiting(),
   inviting: (screens) => screens.inviting(),
-  'inviting-again': (screens) => screens.inviting({ reissued: 'wrong-code', link: null, picture: undefined }),
+  'inviting-by-link': (screens) => screens.inviting({ code: null, closed: 'wrong-code' }),
+  'inviting-again': (screens) => screens.inviting({ closed: 'wrong-code', link: null, picture: undefined }),
   'awaiting-consent': async (screens) => {
     await screens.inviting();
     await screens.tell({ type: 'connect', iceServers: [], channel: 0 }, { type: 'offered' });

@@ -1,4 +1,5 @@
 /** How the other side comes here: a code to read out, a link, and a picture of it. */
+import { copy } from '../clipboard.js';
 import { announce, element, view } from '../screen.js';
 import { duration, text } from '../text.js';
 
@@ -8,7 +9,7 @@ const SVG = 'http://www.w3.org/2000/svg';
 
 /**
  * @typedef {object} Invitation
- * @property {string} code
+ * @property {string | null} code
  * @property {string | null} link
  * @property {Uint8Array} [picture]  Of the link, see `qrModules` in `wire`.
  * @property {number} ttl  Seconds.
@@ -19,20 +20,16 @@ const SVG = 'http://www.w3.org/2000/svg';
 
 /** @param {Invitation} facts */
 function draw({ code, link, picture, ttl, codesLeft, notice, base }) {
-  element('inviting-code').textContent = code;
+  element('inviting-by-code').hidden = !code;
+  element('inviting-code').textContent = code ?? '';
   element('inviting-address').textContent = base.replace(/\/$/, '');
   element('inviting-link').textContent = link ?? '';
   element('inviting-by-link').hidden = !link;
   element('inviting-qr').replaceChildren(...(picture ? [drawn(picture)] : []));
-  element('inviting-command').textContent = `send receive ${code} --server ${base}`;
+  element('inviting-command').textContent = code ? `send receive ${code} --server ${base}` : 'send receive';
   element('inviting-ttl').textContent = text('inviting.ttl', { time: duration(ttl) });
-  element('inviting-left').textContent = notice ? text('inviting.codes-left', { count: codesLeft }) : '';
-  note(notice);
-}
-
-/** @param {string} key  What has become of somebody who came; nothing if nobody did. */
-function note(key) {
-  element('inviting-notice').textContent = key && text(key);
+  element('inviting-left').textContent = notice && code ? text('inviting.codes-left', { count: codesLeft }) : '';
+  element('inviting-notice').textContent = notice && text(notice);
 }
 
 /** @param {Uint8Array} modules  A square of them; 1 is dark. */
@@ -59,16 +56,8 @@ function drawn(modules) {
 
 async function copyLink() {
   const link = element('inviting-link');
-  try {
-    await navigator.clipboard.writeText(link.textContent ?? '');
-    announce(text('inviting.copied'));
-  } catch {
-    // Over plain http there is no clipboard: it is marked, and the person copies it.
-    getSelection()?.selectAllChildren(link);
-    announce(text('inviting.marked'));
-  }
+  announce(text((await copy(link.textContent ?? '', link)) ? 'inviting.copied' : 'inviting.marked'));
 }
 
 element('inviting-copy').addEventListener('click', copyLink);
-element('inviting-notice').addEventListener('notice', (event) => note(/** @type {CustomEvent} */ (event).detail));
 view('inviting', draw);

@@ -1,4 +1,5 @@
 /** A look at what was received, before it is saved. What could run something is shown as text or not at all. */
+import { copy } from '../clipboard.js';
 import { announce } from '../screen.js';
 import { isolated, text } from '../text.js';
 import { harmless } from './files.js';
@@ -107,11 +108,11 @@ async function showText(place, content) {
   shown.dir = 'auto';
   shown.tabIndex = 0;
   shown.textContent = words;
-  const copy = document.createElement('button');
-  copy.type = 'button';
-  copy.textContent = text('preview.copy');
-  copy.addEventListener('click', () => copyText(shown, words));
-  place.replaceChildren(shown, copy);
+  const button = document.createElement('button');
+  button.type = 'button';
+  button.textContent = text('preview.copy');
+  button.addEventListener('click', () => copyText(shown, words));
+  place.replaceChildren(shown, button);
 }
 
 /**
@@ -119,12 +120,5 @@ async function showText(place, content) {
  * @param {string} words
  */
 async function copyText(shown, words) {
-  try {
-    await navigator.clipboard.writeText(words);
-    announce(text('preview.copied'));
-  } catch {
-    // Over plain http there is no clipboard: it is marked, and the person copies it.
-    getSelection()?.selectAllChildren(shown);
-    announce(text('preview.marked'));
-  }
+  announce(text((await copy(words, shown)) ? 'preview.copied' : 'preview.marked'));
 }

@@ -7,15 +7,15 @@
 //! There are two modules, since most people only receive: with the feature `sending` it is [`Sending`] and what belongs to
 //! it, and without it [`Session`].
 
-#[cfg(any(test, not(feature = "sending")))]
+#[cfg(all(target_arch = "wasm32", not(feature = "sending")))]
 mod output;
 #[cfg(any(test, feature = "sending"))]
 mod qr;
 #[cfg(any(test, feature = "sending"))]
 mod sending;
-#[cfg(any(test, not(feature = "sending")))]
+#[cfg(all(target_arch = "wasm32", not(feature = "sending")))]
 mod session;
-#[cfg(any(test, not(feature = "sending")))]
+#[cfg(all(target_arch = "wasm32", not(feature = "sending")))]
 mod ticket;
 
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -24,9 +24,9 @@ use wasm_bindgen::prelude::wasm_bindgen;
 pub use qr::qr_modules;
 #[cfg(any(test, feature = "sending"))]
 pub use sending::{Offer, Sending};
-#[cfg(any(test, not(feature = "sending")))]
+#[cfg(all(target_arch = "wasm32", not(feature = "sending")))]
 pub use session::Session;
-#[cfg(any(test, not(feature = "sending")))]
+#[cfg(all(target_arch = "wasm32", not(feature = "sending")))]
 pub use ticket::Ticket;
 
 /// Where the rendezvous' socket is, below the address of the page.

@@ -183,8 +183,7 @@ impl Sending {
         let Ok(own) = CheckedDescription::parse(sdp) else { return self.fail("no-channel") };
         signals.offer = Some(own.fingerprint());
         let (generation, restart, kind) = (GENERATION, 0, DescriptionKind::Offer);
-        let sdp = own.sdp().to_owned();
-        self.signal(&Signal::Description { generation, restart, kind, sdp });
+        self.signal(&Signal::Description { generation, restart, kind, sdp: own.sdp().to_owned() });
     }
 
     /// The browser has found an address of this side.
@@ -358,10 +357,11 @@ impl Sending {
         {
             match event {
                 Event::Say(message) => self.outbox.push_back(Output::Say { frame: message.to_frame() }),
-                Event::Open { code, ttl, codes_left, reissued } => {
+                Event::Open { code, is_link_open, ttl, codes_left, closed } => {
                     let code = code.map(|code| code.expose().to_string());
-                    let link = self.link.as_ref().map(|link| link.expose().to_string());
-                    self.outbox.push_back(Output::Show { code, link, ttl, codes_left, reissued });
+                    let link = self.link.as_ref().filter(|_| is_link_open);
+                    let link = link.map(|link| link.expose().to_string());
+                    self.outbox.push_back(Output::Show { code, link, ttl, codes_left, closed });
                 }
                 Event::Knocked => self.outbox.push_back(Output::Knocked),
                 Event::Visited(why) => self.outbox.push_back(Output::Visited { why }),
@@ -473,7 +473,10 @@ impl Sending {
                     self.outbox.push_back(Output::Read { parts, done: None });
                 }
                 sender::Output::Read(read) => {
-                    let (parts, done) = self.reading.begin(read);
+                    let Some((parts, done)) = self.reading.begin(read) else {
+                        self.abort(AbortReason::Protocol, None);
+                        return self.fail("receiver-failed");
+                    };
                     self.outbox.push_back(Output::Read { parts, done: Some(done) });
                 }
                 sender::Output::Done => {

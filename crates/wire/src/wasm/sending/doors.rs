@@ -34,8 +34,8 @@ const CREATE_DEADLINE: Duration = Duration::from_secs(15);
 pub(super) enum Event {
     /// Tell the rendezvous.
     Say(ClientMessage),
-    /// Doors are open (again). The time is in seconds.
-    Open { code: Option<Code>, ttl: u32, codes_left: u8, reissued: Option<&'static str> },
+    /// Which doors are open now, and if another was before, what closed it. The time is in seconds.
+    Open { code: Option<Code>, is_link_open: bool, ttl: u32, codes_left: u8, closed: Option<&'static str> },
     /// Somebody came.
     Knocked,
     /// Somebody failed and the door stays as it is.
@@ -72,6 +72,8 @@ pub(super) struct Doors {
     link_visitor: Option<Visitor>,
     next_link_attempt: Duration,
     opening: Option<Opening>,
+    /// How long a door stays open, in seconds.
+    ttl: u32,
     /// Whether the last code was spent, so that only the link is left.
     is_exhausted: bool,
     events: VecDeque<Event>,
@@ -117,6 +119,7 @@ impl Doors {
             link_visitor: None,
             next_link_attempt: now,
             opening: Some(Opening { reissued: None, deadline: now + CREATE_DEADLINE }),
+            ttl: 0,
             is_exhausted: false,
             events: VecDeque::from([Event::Say(create)]),
         }
@@ -145,10 +148,8 @@ impl Doors {
             }
             ServerMessage::DoorClosed { door, reason } => self.handle_closed(door, reason, now),
             ServerMessage::Refused { reason, retry_after } => {
-                let why = match reason {
-                    CloseReason::Unknown | CloseReason::IdleTimeout => "server-gone",
-                    reason => output::closed(reason),
-                };
+                let is_unclear = matches!(reason, CloseReason::Unknown | CloseReason::IdleTimeout);
+                let why = if is_unclear { "server-gone" } else { output::closed(reason) };
                 self.events.push_back(Event::Closed { why, retry_after });
             }
             ServerMessage::Unknown => {}
@@ -171,10 +172,22 @@ impl Doors {
         let Some(Opening { reissued, .. }) = self.opening.take() else { return };
         let password = Password::from_digits(Password::MIN_DIGITS, self.entropy());
         self.code = nameplate.and_then(|nameplate| Code::new(nameplate, password));
-        let codes_left = self.attempts.reissues_left();
-        self.events.push_back(match &self.code {
-            Some(code) => Event::Open { code: Some(code.clone()), ttl, codes_left, reissued },
-            None => Event::Closed { why: "version", retry_after: None },
+        self.ttl = ttl;
+        if self.code.is_some() {
+            self.show(reissued);
+        } else {
+            self.events.push_back(Event::Closed { why: "version", retry_after: None });
+        }
+    }
+
+    /// Tells which doors are open.
+    fn show(&mut self, closed: Option<&'static str>) {
+        self.events.push_back(Event::Open {
+            code: self.code.clone(),
+            is_link_open: self.link.is_some(),
+            ttl: self.ttl,
+            codes_left: self.attempts.reissues_left(),
+            closed,
         });
     }
 
@@ -258,7 +271,7 @@ impl Doors {
             return self.go_on(door, step, "too-many-left", now);
         }
         self.close(door);
-        self.require_open_door();
+        self.go_on_with_the_rest(None);
     }
 
     /// Closes a door and asks for another, or goes on with the doors that are left.
@@ -271,11 +284,14 @@ impl Doors {
             return;
         }
         self.is_exhausted |= door == Door::Typed;
-        self.require_open_door();
+        self.go_on_with_the_rest(Some(why));
     }
 
-    fn require_open_door(&mut self) {
-        if self.code.is_none() && self.link.is_none() && self.opening.is_none() {
+    /// A door is closed for good. Those that are still open are shown; without any it is over.
+    fn go_on_with_the_rest(&mut self, closed: Option<&'static str>) {
+        if self.code.is_some() || self.link.is_some() {
+            self.show(closed);
+        } else if self.opening.is_none() {
             let why = if self.is_exhausted { "exhausted" } else { "expired" };
             self.events.push_back(Event::Closed { why, retry_after: None });
         }

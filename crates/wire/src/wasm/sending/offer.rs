@@ -42,8 +42,8 @@ impl Offer {
         let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));
         let above = self.directory(directory);
         let sent = self.distinct(&above, name);
-        let path = SafePath::parse(&sent).map_err(|_| "path")?;
-        self.entries.push(Entry { path, kind: EntryKind::File { size }, mode: MODE, mtime });
+        let safe = SafePath::parse(&sent).map_err(|_| "path")?;
+        self.entries.push(Entry { path: safe, kind: EntryKind::File { size }, mode: MODE, mtime });
         Ok(sent)
     }
 

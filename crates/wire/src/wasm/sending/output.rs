@@ -13,13 +13,14 @@ use crate::transfer::TransferError;
 pub(super) enum Output {
     /// Send this frame to the rendezvous.
     Say { frame: String },
-    /// Show these: doors are open. The time is in seconds; a reason comes with a code that follows another.
+    /// Show these and nothing that was shown before: doors are open. The time is in seconds; `closed` says what closed another
+    /// that was open before.
     Show {
         code: Option<String>,
         link: Option<String>,
         ttl: u32,
         codes_left: u8,
-        reissued: Option<&'static str>,
+        closed: Option<&'static str>,
     },
     /// Somebody is at a door.
     Knocked,
@@ -90,12 +91,11 @@ pub(super) fn transfer(error: TransferError) -> &'static str {
     match error {
         TransferError::Declined(DeclineReason::User) => "receiver-declined",
         TransferError::Declined(DeclineReason::NoSpace) => "receiver-full",
-        TransferError::Declined(DeclineReason::Unwanted | DeclineReason::InvalidManifest) => {
-            "receiver-failed"
-        }
         TransferError::Aborted { reason, .. } => aborted(reason),
         TransferError::PeerLeft => "receiver-left",
-        TransferError::Violation(_) | TransferError::Manifest(_) => "receiver-failed",
+        TransferError::Declined(DeclineReason::Unwanted | DeclineReason::InvalidManifest)
+        | TransferError::Violation(_)
+        | TransferError::Manifest(_) => "receiver-failed",
     }
 }
 

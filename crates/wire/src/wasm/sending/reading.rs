@@ -1,6 +1,6 @@
 //! Bytes of files on their way into records: read by the page to where they will be sealed, and hashed there.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
@@ -9,7 +9,6 @@ use super::output::Part;
 use crate::manifest::Manifest;
 use crate::message::{Batch, CHUNK_LEN, DATA_PREFIX_LEN, Message, Sha256Digest, data_prefix};
 use crate::record::{HEADER_LEN, TAG_LEN};
-use crate::transfer::MAX_RESUMES;
 use crate::transfer::sender::Read;
 
 /// The bytes that are wanted next, and what they are for.
@@ -23,8 +22,8 @@ pub(super) struct Reading {
     purpose: Purpose,
     /// The file that is being sent, how much of it was, and its hash so far.
     current: Option<(u32, u64, Sha256)>,
-    /// Beginnings that the receiver has asked about, so that going on behind one does not read it again.
-    prefixes: VecDeque<(u32, u64, Sha256)>,
+    /// The beginning of each file that the receiver has asked about last, so that what comes behind it can be sent.
+    prefixes: BTreeMap<u32, (u64, Sha256)>,
 }
 
 #[derive(Debug)]
@@ -53,7 +52,7 @@ pub(super) enum Product {
 
 impl Reading {
     pub(super) fn new(manifest: Arc<Manifest>) -> Self {
-        let (wanted, current, prefixes) = (None, None, VecDeque::new());
+        let (wanted, current, prefixes) = (None, None, BTreeMap::new());
         Self { manifest, draft: Vec::new(), wanted, purpose: Purpose::Nothing, current, prefixes }
     }
 
@@ -77,9 +76,11 @@ impl Reading {
         self.draft.get_mut(start..start + len).unwrap_or_default()
     }
 
-    /// Asks for one record's worth of file. With it, `done` bytes of all files are read.
-    pub(super) fn begin(&mut self, read: Read) -> (Vec<Part>, u64) {
+    /// Asks for one record's worth of file. With it, so many bytes of all files are read. Nothing for one that goes on behind
+    /// a beginning that was not proven last.
+    pub(super) fn begin(&mut self, read: Read) -> Option<(Vec<Part>, u64)> {
         let (start, parts) = match &read {
+            Read::Chunk { file, offset, .. } if !self.has_hash(*file, *offset) => return None,
             Read::Chunk { file, offset, len, .. } => {
                 let start = if *len == 0 { HEADER_LEN } else { HEADER_LEN + DATA_PREFIX_LEN };
                 (start, vec![Part { file: *file, offset: *offset, len: *len }])
@@ -94,7 +95,7 @@ impl Reading {
         self.draft.clear();
         self.draft.resize(start + len, 0);
         (self.wanted, self.purpose) = (Some((start, len)), Purpose::Send(read));
-        (parts, self.size_before(last.0) + last.1)
+        Some((parts, self.size_before(last.0) + last.1))
     }
 
     /// Asks for the beginning of a file.
@@ -106,7 +107,7 @@ impl Reading {
     pub(super) fn go_on(&mut self) -> Option<Vec<Part>> {
         match std::mem::replace(&mut self.purpose, Purpose::Nothing) {
             Purpose::Prove { file, at, until, hash } => Some(self.prove(file, at, until, hash)),
-            other => {
+            other @ (Purpose::Nothing | Purpose::Send(_)) => {
                 self.purpose = other;
                 None
             }
@@ -125,13 +126,10 @@ impl Reading {
                     self.purpose = Purpose::Prove { file, at, until, hash };
                     return Some(Product::Unfinished);
                 }
-                if self.prefixes.len() == MAX_RESUMES {
-                    self.prefixes.pop_front();
-                }
-                self.prefixes.push_back((file, until, hash.clone()));
+                self.prefixes.insert(file, (until, hash.clone()));
                 Some(Product::Prefix { file, offset: until, digest: hash.finalize().into() })
             }
-            Purpose::Send(Read::Chunk { file, offset, len, ends }) => self.chunk(file, offset, len, ends),
+            Purpose::Send(Read::Chunk { file, offset, len: _, ends }) => self.chunk(file, offset, len, ends),
             Purpose::Send(Read::Batch { files }) => self.batch(&files),
         }
     }
@@ -172,11 +170,15 @@ impl Reading {
         if offset == 0 {
             return Some(Sha256::new());
         }
-        let is_here = |(each, at, _): &(u32, u64, Sha256)| (*each, *at) == (file, offset);
-        if let Some((.., hash)) = self.current.take_if(|current| is_here(current)) {
+        if let Some((.., hash)) = self.current.take_if(|(each, at, _)| (*each, *at) == (file, offset)) {
             return Some(hash);
         }
-        self.prefixes.iter().find(|prefix| is_here(prefix)).map(|(.., hash)| hash.clone())
+        self.prefixes.get(&file).filter(|(at, _)| *at == offset).map(|(_, hash)| hash.clone())
+    }
+
+    fn has_hash(&self, file: u32, offset: u64) -> bool {
+        let is_current = self.current.as_ref().is_some_and(|(each, at, _)| (*each, *at) == (file, offset));
+        offset == 0 || is_current || self.prefixes.get(&file).is_some_and(|(at, _)| *at == offset)
     }
 
     fn prove(&mut self, file: u32, at: u64, until: u64, hash: Sha256) -> Vec<Part> {
