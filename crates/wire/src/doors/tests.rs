@@ -75,7 +75,7 @@ impl Bench {
                     self.shown.extend(code);
                 }
                 Output::Met(met) => self.met = Some(*met),
-                other @ (Output::Knocked | Output::Failed(_) | Output::Closed(_)) => {
+                other @ (Output::Knocked | Output::Failed(_) | Output::Shut { .. } | Output::Closed(_)) => {
                     self.told.push(format!("{other:?}"));
                 }
             }
@@ -172,7 +172,8 @@ fn a_wrong_code_is_answered_with_nothing_keyed_and_there_is_a_new_one_twice() {
         assert_eq!(bench.told(), [format!("open Some(WrongCode) 300 {codes_left}")]);
     }
     bench.visit(Door::Typed, &wrong());
-    assert_eq!(bench.told(), [KNOCKED, "Failed(WrongCode)"], "the link is still open");
+    let shut = "Shut { door: Typed, failure: Some(WrongCode) }";
+    assert_eq!(bench.told(), [KNOCKED, "Failed(WrongCode)", shut], "the link is still open");
     bench.hear(ServerMessage::DoorClosed { door: Door::Link, reason: CloseReason::Expired });
     assert_eq!(bench.told(), [EXHAUSTED]);
     assert_eq!(bench.shown.len(), 3);
@@ -262,7 +263,7 @@ fn when_every_door_is_closed_it_is_over() {
     for door in [Door::Typed, Door::Link, Door::Link] {
         bench.hear(ServerMessage::DoorClosed { door, reason: CloseReason::Expired });
     }
-    assert_eq!(bench.told(), ["Closed(Expired)"]);
+    assert_eq!(bench.told(), ["Shut { door: Typed, failure: None }", "Closed(Expired)"]);
 }
 
 #[test]

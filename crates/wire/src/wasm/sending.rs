@@ -1,6 +1,5 @@
 //! One attempt to send, from the doors to the receiver's last word.
 
-mod doors;
 mod offer;
 mod output;
 mod reading;
@@ -15,20 +14,21 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore as _, SeedableRng as _};
 use wasm_bindgen::prelude::{JsError, wasm_bindgen};
 
-use self::doors::{Doors, Event, Met, Place};
 use self::output::Output;
 use self::reading::{Product, Reading};
+use crate::code::{Code, Password};
+use crate::doors::{self, Doors, Place, Typed};
 use crate::generation::Generation;
-use crate::handshake::{self, Seed};
-use crate::keys::Binding;
+use crate::handshake::{Seed, Session};
+use crate::keys::{Binding, SessionSecret};
 use crate::link::ShareLink;
 use crate::message::{AbortReason, Message};
 use crate::record::{HEADER_LEN, MAX_RECORD_LEN, Opener, Sealer, TAG_LEN};
 use crate::signal::{
     CheckedDescription, DescriptionKind, Fingerprint, MAX_CANDIDATES, Signal, SignalOpener, SignalSealer,
-    first_meeting, is_usable_candidate,
+    halves, is_usable_candidate,
 };
-use crate::signaling::{Body, ClientMessage, ServerMessage};
+use crate::signaling::{Body, ClientMessage, Door, ServerMessage};
 use crate::transfer::{self, PING_INTERVAL, SILENCE_LIMIT, sender};
 
 pub use offer::Offer;
@@ -54,15 +54,26 @@ pub struct Sending {
 /// How far the two sides know each other.
 #[derive(Debug)]
 enum Stage {
-    Waiting(Box<Doors>),
+    Waiting(Box<Waiting>),
     Met(Box<Signals>),
     Over,
+}
+
+/// The doors, and what of them is shown.
+#[derive(Debug)]
+struct Waiting {
+    doors: Doors,
+    code: Option<Code>,
+    is_link_open: bool,
+    /// How long a door stays open, in seconds.
+    ttl: u32,
+    codes_left: u8,
 }
 
 /// The sealed conversation about the channel.
 #[derive(Debug)]
 struct Signals {
-    session: handshake::Session,
+    secret: SessionSecret,
     place: Place,
     sealer: SignalSealer,
     opener: SignalOpener,
@@ -273,8 +284,8 @@ impl Sending {
         let has_slept = now.saturating_sub(self.pulse.beat) > 2 * PING_INTERVAL;
         self.pulse.beat = now;
         match (&mut self.stage, &self.path) {
-            (Stage::Waiting(doors), _) => {
-                doors.handle_time(now);
+            (Stage::Waiting(waiting), _) => {
+                waiting.doors.handle_time(now);
                 self.drain_doors(now);
             }
             (Stage::Met(signals), Path::Closed | Path::Opening) => {
@@ -304,15 +315,17 @@ impl Sending {
     fn open(base: &str, offer: &Offer, entropy: [u8; 32], now: Duration) -> Result<Self, &'static str> {
         let manifest = Arc::new(offer.manifest().map_err(|_| "names")?);
         let mut rng = ChaCha20Rng::from_seed(entropy);
-        let (mut password, mut seed) = ([0; 16], [0; 32]);
+        let mut password = [0; 16];
         rng.fill_bytes(&mut password);
-        rng.fill_bytes(&mut seed);
         let link = ShareLink::new(base, password).ok();
-        let doors = Doors::request(link.as_ref(), ChaCha20Rng::from_seed(seed), now);
+        let link_password = link.as_ref().map(|link| link.password().clone());
+        let doors = Doors::new(Typed::Digits(Password::MIN_DIGITS), link_password, None, now);
+        let is_link_open = link.is_some();
+        let waiting = Waiting { doors, code: None, is_link_open, ttl: 0, codes_left: 0 };
         let mut sending = Self {
             link,
             rng,
-            stage: Stage::Waiting(Box::new(doors)),
+            stage: Stage::Waiting(Box::new(waiting)),
             path: Path::Closed,
             machine: transfer::Sender::new(Arc::clone(&manifest)),
             reading: Reading::new(manifest),
@@ -327,8 +340,8 @@ impl Sending {
 
     fn handle_message(&mut self, message: ServerMessage, now: Duration) {
         match (&mut self.stage, message) {
-            (Stage::Waiting(doors), message) => {
-                doors.handle(message, now);
+            (Stage::Waiting(waiting), message) => {
+                waiting.doors.handle_message(message, now, fresh(&mut self.rng));
                 self.drain_doors(now);
             }
             (Stage::Met(signals), ServerMessage::Relay { door, attempt, body }) => {
@@ -352,34 +365,58 @@ impl Sending {
 
     /// Passes on what the doors have to say.
     fn drain_doors(&mut self, now: Duration) {
-        while let Stage::Waiting(doors) = &mut self.stage
-            && let Some(event) = doors.poll()
+        while let Stage::Waiting(waiting) = &mut self.stage
+            && let Some(output) = waiting.doors.poll_output()
         {
-            match event {
-                Event::Say(message) => self.outbox.push_back(Output::Say { frame: message.to_frame() }),
-                Event::Open { code, is_link_open, ttl, codes_left, closed } => {
-                    let code = code.map(|code| code.expose().to_string());
-                    let link = self.link.as_ref().filter(|_| is_link_open);
-                    let link = link.map(|link| link.expose().to_string());
-                    self.outbox.push_back(Output::Show { code, link, ttl, codes_left, closed });
+            match output {
+                doors::Output::Say(message) => {
+                    self.outbox.push_back(Output::Say { frame: message.to_frame() })
                 }
-                Event::Knocked => self.outbox.push_back(Output::Knocked),
-                Event::Visited(why) => self.outbox.push_back(Output::Visited { why }),
-                Event::Met(met) => self.meet(*met, now),
-                Event::Closed { why, retry_after } => {
-                    self.stage = Stage::Over;
-                    self.outbox.push_back(Output::Fail { why, retry_after });
+                doors::Output::Open { code: None, .. } => {
+                    self.end(output::no_door(doors::Closed::NoNameplate))
                 }
+                doors::Output::Open { code, reissued, ttl, codes_left } => {
+                    (waiting.code, waiting.ttl, waiting.codes_left) = (code, ttl, codes_left);
+                    self.show(reissued.map(output::attempt));
+                }
+                doors::Output::Shut { door, failure } => {
+                    match door {
+                        Door::Typed | Door::Meeting => waiting.code = None,
+                        Door::Link => waiting.is_link_open = false,
+                    }
+                    self.show(failure.map(output::attempt));
+                }
+                doors::Output::Knocked => self.outbox.push_back(Output::Knocked),
+                doors::Output::Failed(failure) => {
+                    self.outbox.push_back(Output::Visited { why: output::attempt(failure) });
+                }
+                doors::Output::Met(met) => self.meet(met.0, met.1, now),
+                doors::Output::Closed(why) => self.end(output::no_door(why)),
             }
         }
     }
 
-    fn meet(&mut self, Met { session, mut place }: Met, now: Duration) {
-        let (sealer, opener) = first_meeting(&session);
+    /// Shows which doors are open now.
+    fn show(&mut self, closed: Option<&'static str>) {
+        let Stage::Waiting(waiting) = &self.stage else { return };
+        let code = waiting.code.as_ref().map(|code| code.expose().to_string());
+        let link = self.link.as_ref().filter(|_| waiting.is_link_open).map(|link| link.expose().to_string());
+        let (ttl, codes_left) = (waiting.ttl, waiting.codes_left);
+        self.outbox.push_back(Output::Show { code, link, ttl, codes_left, closed });
+    }
+
+    fn end(&mut self, (why, retry_after): (&'static str, Option<u32>)) {
+        self.stage = Stage::Over;
+        self.outbox.push_back(Output::Fail { why, retry_after });
+    }
+
+    fn meet(&mut self, session: Session, mut place: Place, now: Duration) {
+        let Session { secret, signal_keys, .. } = session;
+        let (sealer, opener) = halves(signal_keys);
         let ice_servers = std::mem::take(&mut place.ice_servers);
         let deadline = now + PATH_DEADLINE;
         let (offer, answer, candidate_count) = (None, None, 0);
-        let signals = Signals { session, place, sealer, opener, offer, answer, candidate_count, deadline };
+        let signals = Signals { secret, place, sealer, opener, offer, answer, candidate_count, deadline };
         self.stage = Stage::Met(Box::new(signals));
         self.outbox.push_back(Output::Connect { ice_servers, channel: CHANNEL });
     }
@@ -438,15 +475,14 @@ impl Sending {
 
     /// The receiver proves over the channel that it holds the session; this side does the same.
     fn open_generation(&mut self, record: &[u8], now: Duration) {
-        let mut seed = [0; 32];
-        self.rng.fill_bytes(&mut seed);
+        let seed = fresh(&mut self.rng);
         let Stage::Met(signals) = &mut self.stage else { return };
         let (Some(own), Some(theirs)) = (signals.offer, signals.answer) else {
             return self.fail("receiver-failed");
         };
         let binding = Binding::webrtc(&own.0, &theirs.0);
-        let generation = Generation::new(signals.session.secret().clone(), GENERATION, binding);
-        match generation.sender(record, Seed::new(seed)) {
+        let generation = Generation::new(signals.secret.clone(), GENERATION, binding);
+        match generation.and_then(|generation| generation.sender(record, seed)) {
             Ok((sealer, opener, answer)) => {
                 self.path = Path::Open(Box::new((sealer, opener)));
                 self.pulse.said = now;
@@ -543,6 +579,12 @@ impl Sending {
             self.outbox.push_back(Output::Fail { why, retry_after: None });
         }
     }
+}
+
+fn fresh(rng: &mut ChaCha20Rng) -> Seed {
+    let mut bytes = [0; 32];
+    rng.fill_bytes(&mut bytes);
+    Seed::new(bytes)
 }
 
 /// A record of one message before it is sealed.

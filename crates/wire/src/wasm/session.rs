@@ -174,7 +174,7 @@ impl Session {
         let (Some(binding), Some(seed)) = (signals.binding.take(), self.generation_seed.take()) else {
             return;
         };
-        let generation = Generation::new(signals.session.secret().clone(), GENERATION, binding);
+        let Ok(generation) = Generation::new(signals.secret.clone(), GENERATION, binding) else { return };
         let (waiting, record) = generation.receiver(seed);
         self.path = Path::Opening(Box::new(waiting));
         self.transmit(record);

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::doors::{AttemptFailure, Closed};
 use crate::handshake::HandshakeError;
 use crate::message::{AbortReason, DeclineReason};
 use crate::signaling::{CloseReason, IceServer};
@@ -55,6 +56,29 @@ pub(super) struct Part {
     pub(super) len: usize,
 }
 
+/// Why there is no door any more, and when it is worth trying again, in seconds.
+pub(super) fn no_door(why: Closed) -> (&'static str, Option<u32>) {
+    match why {
+        Closed::Expired => ("expired", None),
+        Closed::Exhausted { .. } => ("exhausted", None),
+        Closed::Refused { reason: CloseReason::Unknown | CloseReason::IdleTimeout, retry_after } => {
+            ("server-gone", retry_after)
+        }
+        Closed::Refused { reason, retry_after } => (closed(reason), retry_after),
+        Closed::Silent => ("server-gone", None),
+        Closed::NoNameplate => ("version", None),
+        Closed::Incompatible(error) => (handshake(error), None),
+    }
+}
+
+pub(super) fn attempt(failure: AttemptFailure) -> &'static str {
+    match failure {
+        AttemptFailure::WrongCode => "wrong-code",
+        AttemptFailure::LeftEarly => "left-early",
+        AttemptFailure::TooManyLeft => "too-many-left",
+    }
+}
+
 /// Why the rendezvous, or the other side of a door, ended it.
 pub(super) fn closed(reason: CloseReason) -> &'static str {
     match reason {
@@ -76,7 +100,7 @@ pub(super) fn closed(reason: CloseReason) -> &'static str {
     }
 }
 
-pub(super) fn handshake(error: HandshakeError) -> &'static str {
+fn handshake(error: HandshakeError) -> &'static str {
     match error {
         HandshakeError::NoCommonVersion => "version",
         HandshakeError::WrongPassword

@@ -188,7 +188,7 @@ impl Guest {
         let confirmed = page.visit(door, 1, password, at).unwrap();
         let session = confirmed.receive_confirm(&page.body().unwrap()).unwrap();
         assert_eq!(page.results, [Outcome::Confirmed]);
-        let (mut signal_sealer, mut signal_opener) = first_meeting(&session);
+        let (mut signal_sealer, mut signal_opener) = halves(session.signal_keys);
         let Ok(Signal::Description { sdp, .. }) = signal_opener.open(&page.body().unwrap()) else {
             panic!("an offer")
         };
@@ -200,7 +200,7 @@ impl Guest {
         page.sending.handle_open();
         let theirs = CheckedDescription::parse(&sdp).unwrap().fingerprint();
         let binding = Binding::webrtc(&theirs.0, &own.fingerprint().0);
-        let first = Generation::new(session.secret().clone(), 1, binding);
+        let first = Generation::new(session.secret, 1, binding).unwrap();
         let (waiting, opening) = first.receiver(Seed::new([3; 32]));
         page.hear_record(&opening);
         let (sealer, opener) = waiting.receive(&page.records.pop_front().unwrap()).unwrap();

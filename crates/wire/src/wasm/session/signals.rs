@@ -1,11 +1,11 @@
 //! The sealed conversation about the channel, through the rendezvous.
 
 use crate::handshake;
-use crate::keys::Binding;
+use crate::keys::{Binding, SessionSecret};
 use crate::message::AbortReason;
 use crate::signal::{
     CheckedDescription, DescriptionKind, Fingerprint, MAX_CANDIDATES, Signal, SignalOpener, SignalSealer,
-    first_meeting, is_usable_candidate,
+    halves, is_usable_candidate,
 };
 
 use super::super::output::{self, Output};
@@ -15,7 +15,7 @@ use super::{GENERATION, Session};
 /// The sealed conversation about the channel.
 #[derive(Debug)]
 pub(super) struct Signals {
-    pub(super) session: handshake::Session,
+    pub(super) secret: SessionSecret,
     pub(super) sealer: SignalSealer,
     pub(super) opener: SignalOpener,
     pub(super) offer: Option<Fingerprint>,
@@ -30,9 +30,10 @@ const CHANNEL: u16 = 0;
 
 impl Signals {
     pub(super) fn new(session: handshake::Session) -> Self {
-        let (sealer, opener) = first_meeting(&session);
+        let handshake::Session { secret, signal_keys, .. } = session;
+        let (sealer, opener) = halves(signal_keys);
         let early = Vec::new();
-        Self { session, sealer, opener, offer: None, binding: None, early, candidate_count: 0 }
+        Self { secret, sealer, opener, offer: None, binding: None, early, candidate_count: 0 }
     }
 }
 
