@@ -10,6 +10,8 @@ const STEP_DEADLINE = 15_000;
 const PATH_DEADLINE = 30_000;
 /** Between two reports of progress: milliseconds. */
 const REPORT_INTERVAL = 200;
+/** How long the last words may take to leave: milliseconds. */
+const LAST_WORDS = 1000;
 /** A browser saves files one by one; nobody does that more often. */
 const MAX_FILES = 1000;
 
@@ -336,7 +338,8 @@ class Reception {
     this.#isOver = true;
     clearTimeout(this.#timer);
     clearInterval(this.#pulse);
-    this.#channel?.close();
+    // What was said last has to leave first; the page closes the connection a little later still.
+    setTimeout(() => this.#channel?.close(), LAST_WORDS);
     this.#signal.close();
   }
 }
