@@ -1,7 +1,14 @@
-//! The page in a real browser, receiving from a real `send` through a real rendezvous. The scripts are in `browser/`.
+//! The page in real browsers, receiving from a real `send` through a real rendezvous. The scripts are in `browser/`.
+//!
+//! Starting a browser takes longer than receiving a small file, so one browser goes through all cases of a test.
+
+mod first_load;
+mod receive;
+mod refusals;
 
 use std::env;
 use std::io::Write;
+use std::net::{IpAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -9,7 +16,7 @@ use data_encoding::HEXLOWER;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::harness::{Machine, Peer, Rendezvous, content, text};
+use crate::harness::{Machine, Peer, Rendezvous, text};
 
 /// How the receiver learns where to go.
 #[derive(Clone, Copy)]
@@ -18,162 +25,135 @@ enum Way {
     Code,
 }
 
-/// Where Debian puts it.
-const CHROMIUM: &str = "/usr/bin/chromium";
+/// What receives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Chromium,
+    Firefox,
+    /// With nothing but private windows.
+    PrivateFirefox,
+}
 
-/// The browser and its driver, or a word about why there is none; continuous integration has to have them.
-pub(crate) fn browser() -> Option<PathBuf> {
-    let chromium = PathBuf::from(CHROMIUM);
-    let driver = Path::new(env!("CARGO_MANIFEST_DIR")).join("browser/node_modules/playwright-core");
-    if chromium.exists() && driver.exists() {
-        return Some(chromium);
+const BOTH: [Kind; 2] = [Kind::Chromium, Kind::Firefox];
+
+impl Kind {
+    fn name(self) -> &'static str {
+        if self == Self::Chromium { "chromium" } else { "firefox" }
     }
-    let missing =
-        format!("no browser tests: {CHROMIUM} or {} is missing; tests/run installs both", driver.display());
+
+    /// Where Debian puts it.
+    fn program(self) -> &'static str {
+        if self == Self::Chromium { "/usr/bin/chromium" } else { "/usr/bin/firefox-esr" }
+    }
+}
+
+/// Whether there are browsers and what drives them, or a word about why not; continuous integration has to have them.
+fn has_browsers() -> bool {
+    let driver = Path::new(env!("CARGO_MANIFEST_DIR")).join("browser/node_modules/puppeteer-core");
+    let needed = BOTH.map(|kind| PathBuf::from(kind.program())).into_iter().chain([driver]);
+    let missing: Vec<_> = needed.filter(|path| !path.exists()).collect();
+    if missing.is_empty() {
+        return true;
+    }
+    let missing = format!("no browser tests: {missing:?} are missing; tests/run installs them");
     assert!(env::var_os("CI").is_none_or(|ci| ci != "true"), "{missing}");
     // Not through the test's own output, which nobody sees when it passes.
     let _ = writeln!(std::io::stderr(), "{missing}");
-    None
+    false
 }
 
-/// Runs a script and gives what it told.
+/// Goes through `cases` in one browser and gives what was seen of each.
 #[track_caller]
-pub(crate) fn run(script: &str, argument: &Value) -> Value {
+fn run(kind: Kind, cases: &[Value]) -> Vec<Value> {
+    let argument = json!({
+        "kind": kind.name(),
+        "executable": kind.program(),
+        "isPrivate": kind == Kind::PrivateFirefox,
+        "cases": cases,
+    });
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("browser");
     let mut node = Command::new("node");
-    let output = node.current_dir(directory).arg(script).arg(argument.to_string()).output().unwrap();
+    let output = node.current_dir(directory).args(["receive.mjs", &argument.to_string()]).output().unwrap();
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{out}\n{err}");
-    let told: Value = serde_json::from_str(&out).unwrap_or_else(|_| panic!("not JSON: {out}\n{err}"));
-    assert_eq!(told["error"], Value::Null, "{told:#}");
+    assert!(output.status.success(), "{kind:?}: {out}\n{err}");
+    let told: Vec<Value> = serde_json::from_str(&out).unwrap_or_else(|_| panic!("not JSON: {out}\n{err}"));
+    assert_eq!(told.len(), cases.len());
+    for (case, told) in cases.iter().zip(&told) {
+        assert_eq!(told["error"], Value::Null, "{kind:?} {case} {told:#}");
+        assert_eq!(told["complaints"], json!([]), "no violation of the policy, no error: {kind:?} {case}");
+        check_requests(case, told);
+    }
     told
 }
 
-/// Receives in a browser what `sending` offers, and checks what no page may do.
+/// Nothing is asked of anybody else, nothing with the secret, and before a tap nothing that could claim the code.
 #[track_caller]
-fn receive(browser: &Path, server: &Rendezvous, sending: &mut Peer, way: Way) -> Value {
-    let invitation = sending.event("code");
-    let page = format!("http://localhost:{}/", server.address().rsplit(':').next().unwrap());
-    let link = text(&invitation["link"]);
-    let secret = link.split_once('#').unwrap().1.to_owned();
-    let told = match way {
-        // The same machine under a name that browsers trust without https.
-        Way::Link => run("receive.mjs", &json!({ "browser": browser, "link": format!("{page}#{secret}") })),
-        Way::Code => {
-            run("receive.mjs", &json!({ "browser": browser, "address": page, "code": invitation["code"] }))
-        }
-    };
-    if matches!(way, Way::Link) {
-        assert_eq!(told["address"], page.as_str(), "the secret leaves the address");
-    }
-    assert_eq!(told["socketsBeforeTap"], 0, "nothing is claimed before a tap");
-    assert_eq!(told["complaints"], json!([]), "no violation of the policy, no error");
+fn check_requests(case: &Value, told: &Value) {
+    let start = case["link"].as_str().or(case["address"].as_str()).unwrap();
+    let (page, secret) = start.split_once('#').unwrap_or((start, "no secret"));
     for request in told["requests"].as_array().unwrap() {
         let request = text(request);
-        let is_own = request.starts_with(&page) || request.starts_with("blob:http://localhost");
+        let is_own = request.starts_with(page) || request.starts_with(&format!("blob:{page}"));
         assert!(
-            is_own && !request.contains(&secret),
+            is_own && !request.contains(secret),
             "a request to somebody else, or with the secret: {request}"
         );
     }
-    told
+    if case["link"].is_string() {
+        assert_eq!(told["address"], page, "the secret leaves the address");
+        let before = told["requestsBeforeTap"].as_array().unwrap();
+        let claims = before.iter().filter(|request| text(request).contains("worker"));
+        assert_eq!(claims.count(), 0, "nothing is claimed before a tap: {before:?}");
+    }
 }
 
-/// What was saved has to be these files, in this order.
+/// The case of somebody who goes the way `way` to what `sending` offers, on a page at `page`.
+#[track_caller]
+fn case(sending: &mut Peer, page: &str, way: Way) -> Value {
+    let invitation = sending.event("code");
+    match way {
+        Way::Link => {
+            let link = text(&invitation["link"]);
+            json!({ "link": format!("{page}#{}", link.split_once('#').unwrap().1) })
+        }
+        Way::Code => json!({ "address": page, "code": invitation["code"] }),
+    }
+}
+
+/// What was saved has to be these files, in this order; names are what each browser makes of them.
 #[track_caller]
 fn assert_saved(told: &Value, expected: &[(&str, &[u8])]) {
     // It says so once everything was saved.
     assert_eq!(told["title"], "Saved", "{told:#}");
-    let digest = |bytes: &[u8]| HEXLOWER.encode(&Sha256::digest(bytes));
-    let expected = expected
+    let saved: Vec<_> =
+        told["saved"].as_array().unwrap().iter().map(|file| (&file["size"], text(&file["sha256"]))).collect();
+    let expected: Vec<_> = expected
         .iter()
-        .map(|(name, bytes)| json!({ "name": name, "size": bytes.len(), "sha256": digest(bytes) }));
-    assert_eq!(told["saved"], expected.collect::<Value>());
+        .map(|(_, bytes)| (json!(bytes.len()), HEXLOWER.encode(&Sha256::digest(bytes))))
+        .collect();
+    let expected: Vec<_> = expected.iter().map(|(size, digest)| (size, digest.clone())).collect();
+    assert_eq!(saved, expected);
 }
 
+/// A server, and a machine that uses it.
 pub(crate) fn start() -> (Rendezvous, Machine) {
     let server = Rendezvous::start();
     let machine = Machine::with_server(&server);
     (server, machine)
 }
 
-#[test]
-fn a_browser_receives_files_of_every_awkward_size_by_link_and_by_code() {
-    let Some(browser) = browser() else { return };
-    let (server, alice) = start();
-    let ways = [Way::Link, Way::Code].into_iter().cycle();
-    for (len, way) in [0, 1, 65_535, 65_536, 65_537, 1 << 20].into_iter().zip(ways) {
-        let (name, bytes) = (format!("{len}.bin"), content(len));
-        alice.write(&name, &bytes);
-        let mut sending = alice.start(&[&name]);
-        let told = receive(&browser, &server, &mut sending, way);
-        assert_saved(&told, &[(&name, &bytes)]);
-        sending.end().succeeded();
-    }
+/// The page of `server` under a name that browsers trust without https.
+fn page(server: &Rendezvous) -> String {
+    format!("http://localhost:{}/", port(server))
 }
 
-#[test]
-fn a_browser_receives_more_than_it_keeps_in_memory() {
-    let Some(browser) = browser() else { return };
-    let (server, alice) = start();
-    let bytes = content(20_000_000);
-    alice.write("large.bin", &bytes);
-    for way in [Way::Link, Way::Code] {
-        let mut sending = alice.start(&["large.bin"]);
-        let told = receive(&browser, &server, &mut sending, way);
-        assert_saved(&told, &[("large.bin", &bytes)]);
-        sending.end().succeeded();
-    }
+fn port(server: &Rendezvous) -> &str {
+    server.address().rsplit(':').next().unwrap()
 }
 
-#[test]
-fn a_browser_receives_several_files_whatever_their_names() {
-    let Some(browser) = browser() else { return };
-    let (server, alice) = start();
-    let files: [(&str, &[u8]); 5] = [
-        ("größe 日本語.txt", b"one"),
-        ("&lt;b&gt;.html", b"<script>alert(1)</script>"),
-        ("שלום.txt", b"three"),
-        ("it's $HOME `x`.svg", b"<svg onload='alert(1)'/>"),
-        ("empty", b""),
-    ];
-    for (name, bytes) in files {
-        alice.write(name, bytes);
-    }
-    for way in [Way::Link, Way::Code] {
-        let mut sending = alice.start(&files.map(|(name, _)| name));
-        let told = receive(&browser, &server, &mut sending, way);
-        assert_eq!(told["offered"], json!(files.map(|(name, _)| name)));
-        assert_saved(&told, &files);
-        sending.end().succeeded();
-    }
-}
-
-#[test]
-fn a_wrong_code_is_explained_and_uses_up_one_attempt() {
-    let Some(browser) = browser() else { return };
-    let (server, alice) = start();
-    alice.write("a.txt", b"a");
-    let mut sending = alice.start(&["a.txt"]);
-    let code = sending.code();
-    let (nameplate, password) = code.split_once('-').unwrap();
-    let wrong = if password == "0000" { "1111" } else { "0000" };
-    let page = format!("http://localhost:{}/", server.address().rsplit(':').next().unwrap());
-    let argument = json!({ "browser": browser, "address": page, "code": format!("{nameplate}-{wrong}") });
-    let told = run("receive.mjs", &argument);
-    assert_eq!(told["title"], "The code was not right");
-    assert_eq!(told["complaints"], json!([]));
-    let next = sending.event("code");
-    assert_eq!(next["reissued"], "wrong_code");
-    assert_ne!(next["code"], json!(code));
-}
-
-#[test]
-fn a_code_that_leads_nowhere_is_explained() {
-    let Some(browser) = browser() else { return };
-    let server = Rendezvous::start();
-    let page = format!("http://localhost:{}/", server.address().rsplit(':').next().unwrap());
-    let told = run("receive.mjs", &json!({ "browser": browser, "address": page, "code": "4711-0000" }));
-    assert_eq!(told["title"], "This code leads nowhere");
-    assert_eq!(told["complaints"], json!([]));
+/// The address that other machines know this one by. Nothing is sent to find it out.
+fn own_address() -> IpAddr {
+    let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
+    socket.connect("192.0.2.200:9").expect("a machine with a network");
+    socket.local_addr().unwrap().ip()
 }

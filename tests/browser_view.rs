@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::browser::{browser, run};
+use crate::chromium::{browser, run};
 use crate::harness::{Machine, Rendezvous};
 use crate::locales;
 

@@ -5,6 +5,7 @@
 
 mod browser;
 mod browser_view;
+mod chromium;
 mod cli;
 mod failures;
 mod harness;

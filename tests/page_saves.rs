@@ -8,7 +8,8 @@ use data_encoding::{BASE64, HEXLOWER};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::browser::{browser, run, start};
+use crate::browser::start;
+use crate::chromium::{browser, run};
 use crate::harness::{Machine, Peer, Rendezvous, content, text};
 
 /// The smallest PNG: one transparent pixel.

@@ -6,7 +6,8 @@ use data_encoding::HEXLOWER;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::browser::{browser, run, start};
+use crate::browser::start;
+use crate::chromium::{browser, run};
 use crate::harness::{Machine, Rendezvous, content, text};
 
 /// A phone, small and upright.

@@ -1,6 +1,6 @@
 /**
  * Where one begins: with a code to type or a link that was followed. Everything after that is loaded when it is needed;
- * this module, what it imports and the worker are all that a first visit loads.
+ * this module and what it imports are all that a first visit loads.
  */
 import { ask, on, start } from './engine.js';
 import { fail } from './failures.js';
@@ -24,6 +24,7 @@ function takeSecret() {
  * @param {(reception: typeof import('./reception.js')) => void} act
  */
 async function withReception(act) {
+  prepare();
   try {
     act(await import('./reception.js'));
   } catch {
@@ -41,11 +42,15 @@ async function chooseToSend() {
   }
 }
 
-function lookAtLink() {
-  if (!secret) return;
+/** Starts the worker, which is most of what there is to load: once somebody is about to receive. */
+function prepare() {
+  start(({ message }) => fail(message ? 'unsupported' : 'server-gone'));
+}
+
+function receiveLink() {
   const link = base + secret;
+  if (secret) withReception(({ look }) => look(link, { base, isFromLink: true }));
   secret = '';
-  withReception(({ look }) => look(link, { base, isFromLink: true }));
 }
 
 /** @param {{mistake?: string}} facts  What is wrong with what was typed. */
@@ -80,7 +85,7 @@ function fillLanguages() {
 function begin() {
   draw();
   if (!isAble) fail('unsupported');
-  else if (secret) lookAtLink();
+  else if (secret) show('found');
   else if (isShown('enter') && matchMedia('(pointer: fine)').matches) element('code').focus();
 }
 
@@ -91,7 +96,8 @@ element('code-form').addEventListener('submit', (event) => {
   const { value } = /** @type {HTMLInputElement} */ (element('code'));
   withReception(({ look }) => look(value, { base, isFromLink: false }));
 });
-element('receive').addEventListener('click', () => withReception(({ receive }) => receive()));
+element('code').addEventListener('input', prepare, { once: true });
+element('receive').addEventListener('click', receiveLink);
 element('try-again').addEventListener('click', () => withReception(({ receive }) => receive()));
 for (const id of ['send', 'send-again']) element(id).addEventListener('click', chooseToSend);
 for (const id of ['again', 'other-code']) element(id).addEventListener('click', startOver);
@@ -101,11 +107,10 @@ for (const type of ['dragover', 'drop']) document.addEventListener(type, (event)
 // A second link that is opened in the same tab changes the fragment and nothing else.
 window.addEventListener('hashchange', () => {
   secret = takeSecret();
-  if (isShown('enter', 'found', 'failed')) lookAtLink();
+  if (secret && isShown('enter', 'found', 'failed')) show('found');
 });
 
 element('insecure').hidden = window.isSecureContext;
 const isAble = typeof RTCPeerConnection !== 'undefined' && typeof WebAssembly !== 'undefined';
-if (isAble) start(() => fail('unsupported'));
 // A page that has no texts has not loaded, and says so in its own English.
 speakPreferred().then(begin, () => fail('server-gone')).finally(fillLanguages);

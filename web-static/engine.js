@@ -1,7 +1,10 @@
 /** The page's end of the worker that moves the bytes: what is asked of it, and who listens to what it tells. */
 
-/** The scripts of this page that may run beside it. */
-const SCRIPTS = { engine: 'engine.worker.js', sender: 'send.worker.js', downloads: 'save.sw.js', shell: 'sw.js' };
+/**
+ * The scripts of this page that may run beside it. All of them lie beside this one, which may be below a version; the one
+ * that serves the page itself lies beside the page.
+ */
+const SCRIPTS = { engine: 'engine.worker.js', sender: 'send.worker.js', downloads: 'save.sw.js', shell: new URL('sw.js', document.baseURI).href };
 
 /** Scripts by address need a policy: this one knows these addresses alone. */
 const policy = window.trustedTypes?.createPolicy('send', { createScriptURL: (script) => new URL(script, import.meta.url).href });
@@ -19,11 +22,15 @@ export function scriptAddress(name) {
   return policy?.createScriptURL(SCRIPTS[name]) ?? new URL(SCRIPTS[name], import.meta.url);
 }
 
-/** @param {() => void} broken  Called when it cannot run here. */
+/** @param {(error: ErrorEvent) => void} broken  Called when it cannot run here, without a message when it cannot be loaded. */
 export function start(broken) {
+  if (worker) return;
   worker = new Worker(scriptAddress('engine'), { type: 'module' });
   worker.onmessage = ({ data }) => listeners.get(data.type)?.(data);
-  worker.onerror = broken;
+  worker.onerror = (error) => {
+    worker = undefined;
+    broken(error);
+  };
 }
 
 /** Lets the browser keep what the page begins with, for when its server is away. Browsers do so on secure pages only. */

@@ -50,8 +50,8 @@ export function receive() {
 /** @param {{trace: string, origin?: string}} found */
 function handleFound(found) {
   trace = found.trace;
-  if (from.isFromLink) show('found');
-  else if (found.origin && `${found.origin}/` !== from.base) show('enter', { mistake: 'other-page' });
+  const isElsewhere = !from.isFromLink && found.origin && `${found.origin}/` !== from.base;
+  if (isElsewhere) show('enter', { mistake: 'other-page' });
   else receive();
 }
 

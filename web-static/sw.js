@@ -1,40 +1,42 @@
 /**
- * The page when its server is away: the files that it begins with, as they were last loaded. The network always comes
- * first, so this never holds an update back; and nothing else is ever kept, least of all what is received.
+ * The page when its server is away: the files that it begins with, as they were when this script was new. The network always
+ * comes first, so this never holds an update back; and nothing else is ever kept, least of all what is received.
  */
 
-const KEPT = 'send-shell';
-/** Names below the place of this script. */
-const SHELL = new Set([
-  '',
+/** The server writes its own version here. */
+const VERSION = 'unversioned';
+/** Where everything lies but what is beside this script; nowhere else on a host that knows no versions. */
+const PLACE = /^[0-9a-f]+$/.test(VERSION) ? `~${VERSION}/` : '';
+const NAME = 'send-shell-';
+const KEPT = NAME + VERSION;
+const FILES = [
   'app.js',
   'engine.js',
   'engine.worker.js',
   'failures.js',
-  'icon-192.png',
-  'icon.svg',
   'locales/de.json',
   'locales/en.json',
   'locales/es.json',
   'locales/fr.json',
   'locales/ja.json',
   'locales/zh-Hans.json',
-  'manifest.webmanifest',
   'screen.js',
   'spool.js',
   'style.css',
   'text.js',
   'wire/wire.js',
   'wire/wire_bg.wasm',
-]);
+];
+/** Names below the place of this script. */
+const SHELL = new Set(['', 'manifest.webmanifest', 'icon-192.png', 'icon.svg', ...FILES.map((file) => PLACE + file)]);
 const root = new URL('.', self.location.href).href;
 
 self.addEventListener('install', (event) => {
   self.skipWaiting();
-  event.waitUntil(Promise.all([...SHELL].map((name) => load(root + name, name))));
+  event.waitUntil(keepAll());
 });
 
-self.addEventListener('activate', (event) => event.waitUntil(self.clients.claim()));
+self.addEventListener('activate', (event) => event.waitUntil(forgetOthers().then(() => self.clients.claim())));
 
 self.addEventListener('fetch', (event) => {
   const name = nameOf(event.request);
@@ -53,30 +55,26 @@ function nameOf({ method, url }) {
 }
 
 /**
- * @param {RequestInfo} request
+ * @param {Request} request
  * @param {string} name
  */
 async function load(request, name) {
-  const shell = await caches.open(KEPT);
   try {
-    const response = await fetch(request);
-    if (response.ok && !response.redirected) await keep(shell, name, response.clone());
-    return response;
+    return await fetch(request);
   } catch (error) {
-    const kept = await shell.match(root + name);
+    const kept = await (await caches.open(KEPT)).match(root + name);
     if (kept) return kept;
     throw error;
   }
 }
 
-/**
- * Keeps what it says under its own name: the address of a visit may have the secret of a link at its end.
- *
- * @param {Cache} shell
- * @param {string} name
- * @param {Response} response
- */
-async function keep(shell, name, { body, headers }) {
-  // A disk that is full is no reason not to show the page.
-  await shell.put(root + name, new Response(body, { headers })).catch(() => {});
+/** All of one version or nothing. The names are the shell's own: the address of a visit may have a secret at its end. */
+async function keepAll() {
+  const shell = await caches.open(KEPT);
+  await shell.addAll([...SHELL].map((name) => root + name));
+}
+
+async function forgetOthers() {
+  const names = (await caches.keys()).filter((name) => name.startsWith(NAME) && name !== KEPT);
+  await Promise.all(names.map((name) => caches.delete(name)));
 }

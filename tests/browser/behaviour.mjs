@@ -151,7 +151,7 @@ const CLAIMS = {
 
   'nothing is asked of anybody before a tap': async (screens, page) => {
     await screens.found();
-    assert.deepEqual(await types(screens), ['look']);
+    assert.deepEqual(await types(screens), []);
     assert.equal(page.url(), address);
     assert.equal(await page.evaluate(() => document.referrer), '');
   },

@@ -111,14 +111,15 @@ export class Screens {
 
   async found() {
     await this.load('#link');
-    await this.awaitAsked('look');
-    await this.tell({ type: 'found', trace: `${Math.random()}` });
+    await this.#page.locator('#found').waitFor();
   }
 
   /** @param {'server' | 'code' | 'path'} [at] */
   async connecting(at = 'code') {
     await this.found();
     await this.tap('receive');
+    await this.awaitAsked('look');
+    await this.tell({ type: 'found', trace: `${Math.random()}` });
     await this.awaitAsked('receive');
     if (at !== 'server') await this.tell({ type: 'reached' });
     if (at === 'path') await this.tell({ type: 'connect', sdp: '', iceServers: [], channel: 0 });

@@ -17,22 +17,27 @@ impl Rendezvous {
     /// A server with the times and limits of a real one, except that the machines of a test, which share an address, may
     /// claim as often as they like.
     pub(crate) fn start() -> Self {
-        Self::start_with(&[], "info")
+        Self::start_with("127.0.0.1:0", &[], "info")
+    }
+
+    /// A server that listens on every address of this machine.
+    pub(crate) fn start_everywhere() -> Self {
+        Self::start_with("0.0.0.0:0", &[], "info")
     }
 
     /// A server that logs everything it can.
     pub(crate) fn start_verbose() -> Self {
-        Self::start_with(&[], "trace")
+        Self::start_with("127.0.0.1:0", &[], "trace")
     }
 
     /// A server with `settings` as the flag `--set` takes them.
     pub(crate) fn start_set(settings: &[&str]) -> Self {
-        Self::start_with(settings, "info")
+        Self::start_with("127.0.0.1:0", settings, "info")
     }
 
-    fn start_with(settings: &[&str], level: &str) -> Self {
+    fn start_with(listen: &str, settings: &[&str], level: &str) -> Self {
         let mut command = Command::new(&bins().rendezvous);
-        command.env_clear().env("RUST_LOG", level).args(["--listen", "127.0.0.1:0"]);
+        command.env_clear().env("RUST_LOG", level).args(["--listen", listen]);
         // A receiver asks the local network too, where a sender of another test may have a nameplate of two digits.
         let elsewhere: Vec<String> = (10..100).map(|nameplate: u32| nameplate.to_string()).collect();
         let avoided = format!("avoid_nameplates=[{}]", elsewhere.join(","));

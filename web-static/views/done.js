@@ -43,6 +43,7 @@ function drawState() {
 function savable(file) {
   const button = document.createElement('button');
   button.type = 'button';
+  button.className = 'save';
   button.textContent = text(file.isSaved ? 'done.again' : 'done.save');
   button.setAttribute('aria-label', text(file.isSaved ? 'done.again-name' : 'done.save-name', { name: isolated(harmless(file.path)) }));
   button.classList.toggle('primary', received.length === 1 && !file.isSaved);

@@ -1,8 +1,10 @@
 #![doc = include_str!("../PROTOCOL.md")]
 
 // In layer order: a module uses only those above it (checked by tests/layering.rs of the workspace).
-pub mod safe_path;
+pub mod unicode;
 pub mod wordlist;
+
+pub mod safe_path;
 
 pub mod code;
 

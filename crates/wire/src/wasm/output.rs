@@ -37,6 +37,14 @@ pub(super) enum Output {
     Fail { why: &'static str, retry_after: Option<u32> },
 }
 
+/// A file of the offer.
+#[derive(Debug, Serialize)]
+pub(super) struct File<'a> {
+    pub(super) path: &'a str,
+    /// Bytes.
+    pub(super) size: u64,
+}
+
 /// Why the rendezvous or the other side ended it.
 pub(super) fn closed(reason: CloseReason) -> &'static str {
     match reason {

@@ -1,26 +1,29 @@
 //! One attempt to receive, from the claim to the sender's last word.
 
+mod channel;
+mod door;
+mod files;
+mod signals;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use data_encoding::HEXLOWER;
 use sha2::{Digest as _, Sha256};
 use wasm_bindgen::prelude::{JsError, wasm_bindgen};
 
 use super::output::{self, Output};
 use super::ticket::Ticket;
-use crate::generation::{AwaitingSender, Generation};
-use crate::handshake::{self, Confirmed, Seed};
+use crate::generation::Generation;
+use crate::handshake::Seed;
 use crate::keys::Binding;
-use crate::manifest::{EntryKind, Manifest};
-use crate::message::{AbortReason, DeclineReason, Message, Sha256Digest};
-use crate::record::{HEADER_LEN, MAX_RECORD_LEN, Opener, Sealer, TAG_LEN};
-use crate::signal::{
-    CheckedDescription, DescriptionKind, Fingerprint, MAX_CANDIDATES, Signal, SignalOpener, SignalSealer,
-    first_meeting, is_usable_candidate,
-};
-use crate::signaling::{Body, ClientMessage, Door, IceServer, SIGNALING_VERSION, ServerMessage};
-use crate::transfer::{self, receiver};
+use crate::manifest::Manifest;
+use crate::message::{AbortReason, DeclineReason, Message};
+use crate::record::MAX_RECORD_LEN;
+use crate::signal::{CheckedDescription, DescriptionKind, Signal};
+use crate::signaling::{ClientMessage, Door, IceServer, SIGNALING_VERSION, ServerMessage};
+use crate::transfer;
+use channel::Path;
+use door::Stage;
 
 /// The receiver's side of everything, without a socket, a clock or a disk.
 #[wasm_bindgen]
@@ -41,42 +44,8 @@ pub struct Session {
     records: VecDeque<Vec<u8>>,
 }
 
-/// How far the two sides know each other.
-#[derive(Debug)]
-enum Stage {
-    Claiming(Seed),
-    Greeting(Box<handshake::Receiver>),
-    Proving(Box<Confirmed>),
-    Met(Box<Signals>),
-    Over,
-}
-
-/// The sealed conversation about the channel.
-#[derive(Debug)]
-struct Signals {
-    session: handshake::Session,
-    sealer: SignalSealer,
-    opener: SignalOpener,
-    offer: Option<Fingerprint>,
-    binding: Option<Binding>,
-    /// Candidates that came before the offer.
-    early: Vec<Output>,
-    candidate_count: usize,
-}
-
-/// The channel.
-#[derive(Debug)]
-enum Path {
-    Closed,
-    Opening(Box<AwaitingSender>),
-    Open(Box<(Sealer, Opener)>),
-}
-
 /// The first generation of a session; this side does not meet again.
 const GENERATION: u32 = 1;
-
-/// The stream of the data channel (PROTOCOL.md §7).
-const CHANNEL: u16 = 0;
 
 #[wasm_bindgen]
 impl Session {
@@ -285,8 +254,8 @@ impl Session {
     #[must_use]
     pub fn file(&self, file: usize) -> Option<String> {
         let entry = self.manifest.as_ref()?.entries().get(file)?;
-        let shown = serde_json::json!({ "path": entry.path.as_str(), "size": entry.kind.size() });
-        entry.kind.has_content().then(|| shown.to_string())
+        let file = output::File { path: entry.path.as_str(), size: entry.kind.size() };
+        serde_json::to_string(&file).ok().filter(|_| entry.kind.has_content())
     }
 
     /// How many entries the manifest has.
@@ -298,161 +267,6 @@ impl Session {
 }
 
 impl Session {
-    fn handle_paired(&mut self, door: Door, attempt: u32, ice_servers: Vec<IceServer>) {
-        match std::mem::replace(&mut self.stage, Stage::Over) {
-            Stage::Claiming(seed) => {
-                (self.place, self.ice_servers) = (Some((door, attempt)), ice_servers);
-                let (receiver, hello) =
-                    handshake::Receiver::new(&self.ticket.password, &self.ticket.at, seed);
-                self.stage = Stage::Greeting(Box::new(receiver));
-                self.relay(&hello);
-            }
-            stage => self.stage = stage,
-        }
-    }
-
-    fn handle_body(&mut self, body: &[u8]) {
-        match std::mem::replace(&mut self.stage, Stage::Over) {
-            Stage::Greeting(receiver) => match receiver.receive_hello(body) {
-                Ok((confirmed, proof)) => {
-                    self.stage = Stage::Proving(Box::new(confirmed));
-                    self.outbox.push_back(Output::Prove);
-                    self.relay(&proof);
-                }
-                Err(error) => self.fail(output::handshake(error)),
-            },
-            Stage::Proving(confirmed) => match confirmed.receive_confirm(body) {
-                Ok(session) => self.stage = Stage::Met(Box::new(Signals::new(session))),
-                Err(error) => self.fail(output::handshake(error)),
-            },
-            Stage::Met(mut signals) => {
-                let opened = signals.opener.open(body);
-                self.stage = Stage::Met(signals);
-                match opened {
-                    Ok(signal) => self.handle_signal(signal),
-                    Err(_) => self.fail("unverified"),
-                }
-            }
-            stage @ (Stage::Claiming(_) | Stage::Over) => self.stage = stage,
-        }
-    }
-
-    fn handle_signal(&mut self, signal: Signal) {
-        let Stage::Met(signals) = &mut self.stage else { return };
-        match signal {
-            Signal::Description { generation: GENERATION, restart: 0, kind: DescriptionKind::Offer, sdp } => {
-                let Ok(offer) = CheckedDescription::parse(&sdp) else { return self.fail("no-channel") };
-                if signals.offer.replace(offer.fingerprint()).is_some() {
-                    return self.fail("violation");
-                }
-                let (sdp, ice_servers) = (offer.sdp().to_owned(), std::mem::take(&mut self.ice_servers));
-                self.outbox.push_back(Output::Connect { sdp, ice_servers, channel: CHANNEL });
-                self.outbox.extend(signals.early.drain(..));
-            }
-            Signal::Candidate { generation: GENERATION, restart: 0, candidate, mid } => {
-                signals.candidate_count += 1;
-                if signals.candidate_count <= MAX_CANDIDATES && is_usable_candidate(&candidate) {
-                    let output = Output::Candidate { candidate, mid };
-                    if signals.offer.is_some() {
-                        self.outbox.push_back(output);
-                    } else {
-                        signals.early.push(output);
-                    }
-                }
-            }
-            Signal::Abort { reason } => self.fail(output::aborted(AbortReason::from_code(reason))),
-            Signal::Generations { .. }
-            | Signal::Description { .. }
-            | Signal::Candidate { .. }
-            | Signal::EndOfCandidates { .. }
-            | Signal::Relay { .. }
-            | Signal::Unknown => {}
-        }
-    }
-
-    /// Opens a record in place and does what it says.
-    fn take_record(&mut self, record: &mut [u8]) {
-        let record_len = record.len();
-        match std::mem::replace(&mut self.path, Path::Closed) {
-            Path::Opening(waiting) => match waiting.receive(record) {
-                Ok(halves) => {
-                    self.path = Path::Open(Box::new(halves));
-                    self.machine.handle_generation();
-                    self.work(&[]);
-                }
-                Err(_) => self.fail("unverified"),
-            },
-            Path::Open(mut halves) => {
-                let Ok(plaintext) = halves.1.open(record) else { return self.fail("violation") };
-                self.path = Path::Open(halves);
-                let handled = self.machine.handle_record(plaintext, record_len);
-                if self.work(plaintext) {
-                    self.outbox.push_back(Output::Written { len: record_len });
-                }
-                if let Err(error) = handled {
-                    self.fail(output::transfer(error));
-                }
-            }
-            Path::Closed => {}
-        }
-    }
-
-    /// Turns what the machine wants into what the page has to do. Whether there was anything to write.
-    fn work(&mut self, plaintext: &[u8]) -> bool {
-        let mut has_writes = false;
-        while let Some(output) = self.machine.poll_output() {
-            has_writes |= !matches!(output, receiver::Output::Send(_) | receiver::Output::Ask(_));
-            match output {
-                receiver::Output::Send(message) => self.send(&message),
-                receiver::Output::Ask(manifest) => self.ask(manifest),
-                receiver::Output::Write { file, offset, bytes } => {
-                    self.write(file, offset, plaintext, bytes);
-                }
-                receiver::Output::WriteWhole { file, bytes, digest } => {
-                    let len = bytes.len() as u64;
-                    self.write(file, 0, plaintext, bytes);
-                    self.commit(file, len, &digest);
-                }
-                receiver::Output::Commit { file, len, digest } => self.commit(file, len, &digest),
-                receiver::Output::Finish => self.outbox.push_back(Output::Finish),
-                receiver::Output::Done => self.outbox.push_back(Output::Done),
-                receiver::Output::StartOver { .. } => {}
-            }
-        }
-        has_writes
-    }
-
-    fn ask(&mut self, manifest: Arc<Manifest>) {
-        let is_link = |kind: &EntryKind| matches!(kind, EntryKind::Symlink { .. });
-        let links = manifest.entries().iter().filter(|entry| is_link(&entry.kind)).count();
-        self.outbox.push_back(Output::Ask {
-            files: manifest.file_count(),
-            size: manifest.total_size(),
-            is_stream: manifest.is_stream(),
-            left_out: u32::try_from(links).unwrap_or(u32::MAX),
-        });
-        self.manifest = Some(manifest);
-    }
-
-    fn write(&mut self, file: u32, offset: u64, plaintext: &[u8], bytes: core::ops::Range<usize>) {
-        let (start, len) = (HEADER_LEN + bytes.start, bytes.len());
-        self.hash.update(plaintext.get(bytes).unwrap_or_default());
-        if len > 0 {
-            self.outbox.push_back(Output::Write { file, offset, start, len });
-        }
-    }
-
-    /// Files come one after the other and from their first byte, so one hash serves them all.
-    fn commit(&mut self, file: u32, len: u64, digest: &Sha256Digest) {
-        let found: Sha256Digest = self.hash.finalize_reset().into();
-        if found == *digest {
-            self.outbox.push_back(Output::Commit { file, len, sha256: HEXLOWER.encode(&found) });
-        } else {
-            self.machine.handle_abort(AbortReason::Integrity, Some(file));
-            self.fail("damaged");
-        }
-    }
-
     fn decline_because(&mut self, reason: DeclineReason) {
         self.machine.handle_decline(reason);
         self.work(&[]);
@@ -469,46 +283,9 @@ impl Session {
         }
     }
 
-    fn signal(&mut self, signal: &Signal) {
-        if let Stage::Met(signals) = &mut self.stage {
-            let body = signals.sealer.seal(signal);
-            self.relay(&body);
-        }
-    }
-
-    fn relay(&mut self, body: &[u8]) {
-        if let Some((door, attempt)) = self.place {
-            let frame = ClientMessage::Relay { door, attempt, body: Body::from_bytes(body) }.to_frame();
-            self.outbox.push_back(Output::Say { frame });
-        }
-    }
-
-    fn send(&mut self, message: &Message<'_>) {
-        let Path::Open(halves) = &mut self.path else { return };
-        let mut record = vec![0; HEADER_LEN];
-        message.encode_into(&mut record);
-        record.resize(record.len() + TAG_LEN, 0);
-        if halves.0.seal(&mut record).is_ok() {
-            self.transmit(record);
-        }
-    }
-
-    fn transmit(&mut self, record: Vec<u8>) {
-        self.records.push_back(record);
-        self.outbox.push_back(Output::Transmit);
-    }
-
-    fn fail(&mut self, why: &'static str) {
+    pub(super) fn fail(&mut self, why: &'static str) {
         self.work(&[]);
         self.stage = Stage::Over;
         self.outbox.push_back(Output::Fail { why, retry_after: None });
-    }
-}
-
-impl Signals {
-    fn new(session: handshake::Session) -> Self {
-        let (sealer, opener) = first_meeting(&session);
-        let early = Vec::new();
-        Self { session, sealer, opener, offer: None, binding: None, early, candidate_count: 0 }
     }
 }

@@ -1,6 +1,5 @@
 //! What the user gave: a code that was typed, or a link that was scanned or pasted.
 
-use data_encoding::HEXLOWER;
 use sha2::{Digest as _, Sha256};
 use wasm_bindgen::prelude::{JsError, wasm_bindgen};
 
@@ -45,7 +44,7 @@ impl Ticket {
         };
         let parts = [salt, &place, b"-", self.password.as_bytes()];
         let digest = parts.iter().fold(Sha256::new(), Sha256::chain_update).finalize();
-        HEXLOWER.encode(&digest)
+        format!("{digest:x}")
     }
 }
 
