@@ -97,7 +97,14 @@ struct Fields {
 }
 
 impl Signal {
-    /// Reads a signal that was opened; nothing when it is none.
+    /// Parses a signal that was opened.
+    ///
+    /// # Errors
+    /// [`SignalError::Unreadable`] when it is none.
+    pub fn parse(json: &[u8]) -> Result<Self, SignalError> {
+        Self::read(json).ok_or(SignalError::Unreadable)
+    }
+
     fn read(json: &[u8]) -> Option<Self> {
         let name = message_type(json)?;
         let known = ["generations", "description", "candidate", "end_of_candidates", "relay", "abort"];
@@ -222,7 +229,7 @@ impl SignalOpener {
         let mut text = text.to_vec();
         self.cipher.open(counter, aad, &mut text, tag).map_err(|_| SignalError::Malformed)?;
         self.next = counter + 1;
-        Signal::read(&text).ok_or(SignalError::Unreadable)
+        Signal::parse(&text)
     }
 }
 
@@ -498,9 +505,10 @@ mod tests {
         };
         let text = r#"{"type":"description","generation":1,"restart":0,"kind":"offer","sdp":"v=0"}"#;
         assert_eq!(serde_json::to_string(&signal).unwrap(), text);
-        assert_eq!(Signal::read(text.as_bytes()), Some(signal));
+        assert_eq!(Signal::parse(text.as_bytes()), Ok(signal));
         let unknown = br#"{"type":"weather","sunny":true,"generation":"all"}"#;
-        assert_eq!(Signal::read(unknown), Some(Signal::Unknown));
-        assert_eq!(Signal::read(br#"{"type":"candidate","generation":1}"#), None);
+        assert_eq!(Signal::parse(unknown), Ok(Signal::Unknown));
+        let cut_off = br#"{"type":"candidate","generation":1}"#;
+        assert_eq!(Signal::parse(cut_off), Err(SignalError::Unreadable));
     }
 }

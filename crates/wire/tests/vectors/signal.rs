@@ -1,6 +1,7 @@
 //! Signals of the first and of later meetings, and the session descriptions in them.
 
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 use wire::handshake::Seed;
 use wire::signal::{
@@ -34,7 +35,13 @@ struct Nonces {
 #[serde(deny_unknown_fields)]
 struct Said {
     from: Role,
+    #[serde(deserialize_with = "parse")]
     signal: Signal,
+}
+
+fn parse<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Signal, D::Error> {
+    let json = Value::deserialize(deserializer)?;
+    Signal::parse(json.to_string().as_bytes()).map_err(D::Error::custom)
 }
 
 #[derive(Deserialize)]
