@@ -5,6 +5,7 @@
 
 mod cli;
 mod disks;
+mod disturbances;
 mod failures;
 mod harness;
 mod hostile;

@@ -245,7 +245,8 @@ impl Task<'_> {
             Interruption { kept: 0, total }
         };
         let interruption = saving.map_or_else(nothing, |saving| saving.tally.interruption());
-        if self.link.break_down() {
+        // Nothing is missing once everything is here; the sender has only not said yet that it knows.
+        if self.link.break_down() && !self.machine.is_complete() {
             self.reporter.report(Event::Reconnecting(interruption));
         }
     }
