@@ -365,7 +365,7 @@ fn two_receivers_of_one_file_do_not_write_to_one_partial() {
     second_sending.end().succeeded();
     let name = format!("big (1).{}", "bin");
     assert_eq!(bob.names(), [name.as_str(), BIG]);
-    for name in bob.names() {
-        assert_eq!(Snapshot::of(&path), Snapshot::of(&bob.path(name)));
+    for received in bob.names() {
+        assert_eq!(Snapshot::of(&path), Snapshot::of(&bob.path(received)));
     }
 }
