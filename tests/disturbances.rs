@@ -3,6 +3,8 @@
 //! A run is decided by its seed: what is sent, what happens to it, and how far it has come by then. How the processes take it
 //! is up to them.
 
+#![expect(clippy::print_stdout, reason = "what is going to happen is told before it does")]
+
 use std::fmt;
 use std::fs;
 

@@ -3,6 +3,9 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test's helper fails as its test does")]
 
+mod browser;
+mod browser_view;
+mod chromium;
 mod cli;
 mod disks;
 mod disturbances;
@@ -10,7 +13,11 @@ mod failures;
 mod harness;
 mod hostile;
 mod layering;
+mod locales;
+mod page_saves;
+mod page_sends;
 mod privacy;
 mod reconnect;
 mod resume;
 mod transfer;
+mod wasm;

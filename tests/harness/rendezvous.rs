@@ -18,17 +18,22 @@ impl Rendezvous {
     /// A server with the times and limits of a real one, except that the machines of a test, which share an address, may
     /// claim as often as they like.
     pub(crate) fn start() -> Self {
-        Self::start_with(&[], "info")
+        Self::start_with("127.0.0.1:0", &[], "info")
+    }
+
+    /// A server that listens on every address of this machine.
+    pub(crate) fn start_everywhere() -> Self {
+        Self::start_with("0.0.0.0:0", &[], "info")
     }
 
     /// A server that logs everything it can.
     pub(crate) fn start_verbose() -> Self {
-        Self::start_with(&[], "trace")
+        Self::start_with("127.0.0.1:0", &[], "trace")
     }
 
     /// A server with `settings` as the flag `--set` takes them.
     pub(crate) fn start_set(settings: &[&str]) -> Self {
-        Self::start_with(settings, "info")
+        Self::start_with("127.0.0.1:0", settings, "info")
     }
 
     /// A server in a network of its own, at this address of it.
@@ -42,15 +47,13 @@ impl Rendezvous {
     pub(crate) fn restart(self) -> Self {
         let address = self.address.clone();
         self.kill();
-        let mut command = Command::new(&bins().rendezvous);
-        command.env_clear().env("RUST_LOG", "info");
-        Self::run(command, &address, &[])
+        Self::start_with(&address, &[], "info")
     }
 
-    fn start_with(settings: &[&str], level: &str) -> Self {
+    fn start_with(listen: &str, settings: &[&str], level: &str) -> Self {
         let mut command = Command::new(&bins().rendezvous);
         command.env_clear().env("RUST_LOG", level);
-        Self::run(command, "127.0.0.1:0", settings)
+        Self::run(command, listen, settings)
     }
 
     fn run(mut command: Command, listen: &str, settings: &[&str]) -> Self {

@@ -75,6 +75,50 @@ fn no_test_is_skipped_and_none_passes_by_panicking() {
     }
 }
 
+/// What only the protocol knows, if a script of the page knows it too: labels, and quoted names of messages.
+fn protocol_name(script: &str) -> Option<&'static str> {
+    let quoted =
+        |name: &str| ['\'', '"', '`'].iter().any(|quote| script.contains(&format!("{quote}{name}{quote}")));
+    if script.contains("send/1") || script.contains("v1/") {
+        return Some("a label or an address");
+    }
+    MESSAGES.into_iter().find(|name| quoted(name))
+}
+
+/// Names of signaling messages and of their fields' values that are not also names in browsers.
+const MESSAGES: [&str; 9] = [
+    "create",
+    "claim",
+    "meet",
+    "paired",
+    "door_closed",
+    "open_door",
+    "end_of_candidates",
+    "wrong_code",
+    "typed",
+];
+
+#[test]
+fn the_scripts_of_the_page_know_nothing_of_the_protocol() {
+    let scripts = texts().into_iter().filter(|(path, _)| {
+        let is_script = Path::new(path).extension().is_some_and(|extension| extension == "js");
+        is_script && path.starts_with("web-static/") && !path.starts_with("web-static/wire/")
+    });
+    let mut count = 0;
+    for (path, text) in scripts {
+        assert_eq!(protocol_name(&text), None, "{path}");
+        count += 1;
+    }
+    assert!(count > 5, "the scripts are here");
+}
+
+#[test]
+fn a_script_that_knows_the_protocol_is_found() {
+    assert!(protocol_name("socket.send(JSON.stringify({ type: 'claim' }))").is_some());
+    assert!(protocol_name("hkdf('send/1 pw')").is_some());
+    assert_eq!(protocol_name("say({ type: 'offer' })"), None);
+}
+
 #[test]
 fn what_no_file_may_contain_is_found() {
     let places = places();

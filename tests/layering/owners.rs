@@ -59,6 +59,8 @@ const OWNED: [Owned; 7] = [
             "crates/send/src/commands/receive.rs",
             // Puts the link into the invitation that `ui` shows.
             "crates/send/src/commands/send.rs",
+            // Gives both to the page that shows them.
+            "crates/wire/src/wasm/sending.rs",
         ],
     },
 ];

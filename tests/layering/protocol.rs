@@ -1,5 +1,6 @@
 //! `wire` is a function of its inputs: nothing in it or below it asks a system for anything.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::{env, fs};
@@ -66,10 +67,35 @@ fn leb128(bytes: &[u8]) -> (usize, &[u8]) {
 const IMPORT: u8 = 2;
 const CODE: u8 = 10;
 
-/// How many functions, memories and the like a module wants from its host.
-fn import_count(module: &[u8]) -> usize {
-    let imports = sections(module).into_iter().find(|(id, _)| *id == IMPORT);
-    imports.map_or(0, |(_, content)| leb128(content).0)
+/// The kind of an import, WebAssembly Core §5.5.5.
+const FUNCTION: u8 = 0;
+
+/// How the modules are called that stand for the JavaScript of wasm-bindgen, which passes strings and exceptions.
+const GLUE: &str = "__wbindgen";
+
+/// From which modules of its host a module wants functions.
+fn imported_modules(module: &[u8]) -> BTreeSet<String> {
+    let Some((_, imports)) = sections(module).into_iter().find(|(id, _)| *id == IMPORT) else {
+        return BTreeSet::new();
+    };
+    let (count, mut rest) = leb128(imports);
+    let mut found = BTreeSet::new();
+    for _ in 0..count {
+        let name;
+        (name, rest) = text(rest);
+        (_, rest) = text(rest);
+        found.insert(name);
+        let [FUNCTION, after @ ..] = rest else { panic!("only functions are imported") };
+        (_, rest) = leb128(after);
+    }
+    found
+}
+
+/// A name, and what follows it.
+fn text(bytes: &[u8]) -> (String, &[u8]) {
+    let (len, rest) = leb128(bytes);
+    let (text, rest) = rest.split_at(len);
+    (String::from_utf8(text.to_vec()).unwrap(), rest)
 }
 
 /// Builds all of `wire` into a module, what nobody calls included: without that, nothing would be left to look at.
@@ -86,12 +112,13 @@ fn wire_in_a_browser_asks_its_host_for_nothing() {
     let module = build_module();
     let code = sections(&module).into_iter().find(|(id, _)| *id == CODE).map(|(_, content)| content.len());
     assert!(code.is_some_and(|len| len > 100_000), "the module holds code: {code:?} bytes");
-    assert_eq!(import_count(&module), 0);
+    let foreign = imported_modules(&module).into_iter().filter(|module| !module.starts_with(GLUE));
+    assert_eq!(foreign.collect::<Vec<_>>(), Vec::<String>::new());
 }
 
 #[test]
 fn an_import_is_found() {
     let import = b"\x01\x03env\x01f\x00\x00";
     let module = [&b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x02\x09"[..], &import[..]].concat();
-    assert_eq!(import_count(&module), 1);
+    assert_eq!(imported_modules(&module), ["env".to_owned()].into());
 }

@@ -107,6 +107,13 @@ pub enum Output {
     Knocked,
     /// Somebody failed. When that cost the code, what follows says so.
     Failed(AttemptFailure),
+    /// This door stays closed; another is still open.
+    Shut {
+        /// Which one.
+        door: Door,
+        /// What closed it, if it was not its time.
+        failure: Option<AttemptFailure>,
+    },
     /// Somebody has proved that they know the password, and was answered. This is the last output.
     Met(Box<(Session, Place)>),
     /// No door is left. This is the last output.
@@ -190,7 +197,7 @@ impl Doors {
             }
             ServerMessage::DoorClosed { door, reason } => self.handle_closed(door, reason, now),
             ServerMessage::Refused { reason, retry_after } => {
-                self.end(Closed::Refused { reason, retry_after })
+                self.end(Closed::Refused { reason, retry_after });
             }
             ServerMessage::Unknown => {}
         }
@@ -294,7 +301,7 @@ impl Doors {
             return self.go_on(door, step, AttemptFailure::TooManyLeft, now);
         }
         self.close(door);
-        self.require_open_door();
+        self.go_on_with_the_rest(door, None);
     }
 
     /// Closes a door and asks for another, or goes on with the doors that are left.
@@ -307,11 +314,14 @@ impl Doors {
             return;
         }
         self.is_exhausted |= door == Door::Typed;
-        self.require_open_door();
+        self.go_on_with_the_rest(door, Some(failure));
     }
 
-    fn require_open_door(&mut self) {
-        if self.code.is_none() && self.link.is_none() && self.opening.is_none() {
+    /// A door is closed for good; without any other it is over.
+    fn go_on_with_the_rest(&mut self, door: Door, failure: Option<AttemptFailure>) {
+        if self.code.is_some() || self.link.is_some() {
+            self.outputs.push_back(Output::Shut { door, failure });
+        } else if self.opening.is_none() {
             let exhausted = Closed::Exhausted { codes: 1 + REISSUE_LIMIT };
             self.end(if self.is_exhausted { exhausted } else { Closed::Expired });
         }

@@ -7,7 +7,7 @@ use core::fmt;
 use core::net::Ipv6Addr;
 use core::str::FromStr;
 
-use data_encoding::BASE64URL_NOPAD;
+use base64ct::{Base64UrlUnpadded, Encoding};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
@@ -49,7 +49,7 @@ impl ShareLink {
 
     /// The link as text, password included: for the eyes of the user only.
     pub fn expose(&self) -> Zeroizing<String> {
-        let secret = Zeroizing::new(BASE64URL_NOPAD.encode(self.password.as_bytes()));
+        let secret = Zeroizing::new(Base64UrlUnpadded::encode_string(self.password.as_bytes()));
         Zeroizing::new(format!("{}/#{}", self.origin, *secret))
     }
 }
@@ -182,7 +182,7 @@ fn parse_password(fragment: &str) -> Result<Password, ParseLinkError> {
     if is_base64url && fragment.len() < SECRET_LEN {
         return Err(ParseLinkError::PasswordTooShort);
     }
-    let bytes = BASE64URL_NOPAD.decode(fragment.as_bytes()).map_err(|_| ParseLinkError::UnknownForm)?;
+    let bytes = Base64UrlUnpadded::decode_vec(fragment).map_err(|_| ParseLinkError::UnknownForm)?;
     let bytes = Zeroizing::new(bytes);
     let password = bytes.as_slice().try_into().map_err(|_| ParseLinkError::UnknownForm)?;
     Ok(Password::from_link(password))

@@ -9,8 +9,8 @@ use core::fmt;
 use core::str::FromStr;
 
 use thiserror::Error;
-use unicode_normalization::UnicodeNormalization;
-use unicode_properties::{GeneralCategory, UnicodeEmoji, UnicodeGeneralCategory};
+
+use crate::unicode::{is_control, is_emoji, is_format, lower_case, nfc, upper_case};
 
 /// A portable relative path: 1 to [`SafePath::MAX_DEPTH`] names joined by `/`.
 ///
@@ -120,7 +120,10 @@ impl SafePath {
         if self.0.is_ascii() {
             return self.0.to_ascii_lowercase();
         }
-        self.0.nfc().filter(|&character| !is_selector_or_joiner(character)).flat_map(fold).nfc().collect()
+        let visible: String = nfc(&self.0).chars().filter(|&it| !is_selector_or_joiner(it)).collect();
+        // `ı` stays: its upper case is `I`, but no file system takes it for `i`.
+        let folded: Vec<String> = visible.split('ı').map(fold).collect();
+        nfc(&folded.join("ı"))
     }
 }
 
@@ -267,7 +270,7 @@ fn judge(before: Option<char>, character: char, after: Option<char>) -> Verdict 
         {
             Verdict::Keep
         }
-        TEXT_STYLE | EMOJI_STYLE if before.is_some_and(UnicodeEmoji::is_emoji_char) => Verdict::Keep,
+        TEXT_STYLE | EMOJI_STYLE if before.is_some_and(is_emoji) => Verdict::Keep,
         '\u{fffd}' => Verdict::Replace,
         _ if is_invisible(character) => Verdict::Drop,
         _ if is_control(character) || is_noncharacter(character) => Verdict::Replace,
@@ -280,14 +283,14 @@ fn judge(before: Option<char>, character: char, after: Option<char>) -> Verdict 
 fn joins(character: char) -> bool {
     match character {
         '\u{620}'..='\u{dff}' | '\u{1000}'..='\u{109f}' | '\u{1780}'..='\u{17dd}' => true,
-        _ => !character.is_ascii() && character.is_emoji_char(),
+        _ => !character.is_ascii() && is_emoji(character),
     }
 }
 
 /// Format characters, the other characters that show nothing, and the code points that Unicode reserves for more of
 /// them (`Default_Ignorable_Code_Point`).
 fn is_invisible(character: char) -> bool {
-    character.general_category() == GeneralCategory::Format
+    is_format(character)
         || matches!(
             character,
             '\u{34f}'
@@ -302,17 +305,6 @@ fn is_invisible(character: char) -> bool {
                 | '\u{fff0}'..='\u{fff8}'
                 | '\u{e0000}'..='\u{e0fff}'
         )
-}
-
-/// Control characters, the two separators that break lines, and private use, which shows as anything.
-fn is_control(character: char) -> bool {
-    matches!(
-        character.general_category(),
-        GeneralCategory::Control
-            | GeneralCategory::LineSeparator
-            | GeneralCategory::ParagraphSeparator
-            | GeneralCategory::PrivateUse
-    )
 }
 
 /// The 66 code points that Unicode will never assign.
@@ -360,12 +352,9 @@ fn shorten(name: &mut String) {
     name.push_str(&extension);
 }
 
-/// The case folding of one character. `ı` stays: its upper case is `I`, but no file system takes it for `i`.
-fn fold(character: char) -> impl Iterator<Item = char> {
-    let kept = (character == 'ı').then_some(character);
-    let folded = (character != 'ı')
-        .then(|| character.to_lowercase().flat_map(char::to_uppercase).flat_map(char::to_lowercase));
-    kept.into_iter().chain(folded.into_iter().flatten())
+/// The case folding of every character. Where a sigma stands in its word makes no difference.
+fn fold(text: &str) -> String {
+    lower_case(&upper_case(&lower_case(text))).replace('ς', "σ")
 }
 
 /// ZERO WIDTH NON-JOINER.
@@ -383,6 +372,7 @@ const MAX_EXTENSION_LEN: usize = 32;
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use unicode_normalization::UnicodeNormalization;
 
     use super::*;
 

@@ -8,35 +8,17 @@ pub const WORD_COUNT: usize = 1024;
 
 /// The word for the low 10 bits of `index`.
 pub fn word(index: u16) -> &'static str {
-    WORDS.get(usize::from(index) % WORD_COUNT).copied().unwrap_or_default()
+    WORDS.lines().nth(usize::from(index) % WORD_COUNT).unwrap_or_default()
 }
 
 /// The number of a word, 0 to 1,023, or `None` when it is not on the list. Lower case only.
 pub fn index(word: &str) -> Option<u16> {
-    WORDS.binary_search(&word).ok().and_then(|index| index.try_into().ok())
+    WORDS.lines().position(|known| known == word).and_then(|index| index.try_into().ok())
 }
 
-/// The lines of `wordlist.txt`, in order.
-static WORDS: [&str; WORD_COUNT] = lines(include_str!("wordlist.txt"));
-
-#[expect(clippy::indexing_slicing, reason = "runs at compile time, where an index out of range is an error")]
-const fn lines(text: &'static str) -> [&'static str; WORD_COUNT] {
-    let mut words = [""; WORD_COUNT];
-    let mut rest = text;
-    let mut index = 0;
-    while index < WORD_COUNT {
-        let mut len = 0;
-        while rest.as_bytes()[len] != b'\n' {
-            len += 1;
-        }
-        let (word, after) = rest.split_at(len);
-        words[index] = word;
-        rest = after.split_at(1).1;
-        index += 1;
-    }
-    assert!(rest.is_empty(), "there are more words than WORD_COUNT");
-    words
-}
+/// A word in every line, in order. Few are looked up, so there is no table of where each begins: in the module of the
+/// page that would be larger than the words.
+static WORDS: &str = include_str!("wordlist.txt");
 
 #[cfg(test)]
 mod tests {
@@ -59,8 +41,9 @@ mod tests {
 
     #[test]
     fn words_are_sorted_unique_and_of_three_to_six_lower_case_letters() {
-        assert!(WORDS.is_sorted_by(|a, b| a < b));
-        for word in WORDS {
+        assert!(WORDS.lines().is_sorted_by(|a, b| a < b));
+        assert_eq!(WORDS.lines().count(), WORD_COUNT);
+        for word in WORDS.lines() {
             assert!((3..=6).contains(&word.len()), "{word}");
             assert!(word.bytes().all(|byte| byte.is_ascii_lowercase()), "{word}");
         }
@@ -68,8 +51,8 @@ mod tests {
 
     #[test]
     fn no_two_words_are_one_typing_error_apart() {
-        for (place, a) in WORDS.iter().enumerate() {
-            for b in &WORDS[place + 1..] {
+        for (place, a) in WORDS.lines().enumerate() {
+            for b in WORDS.lines().skip(place + 1) {
                 assert!(!is_one_error_apart(a, b), "{a} {b}");
             }
         }
@@ -89,8 +72,8 @@ mod tests {
 
     #[test]
     fn no_word_begins_another() {
-        for pair in WORDS.windows(2) {
-            assert!(!pair[1].starts_with(pair[0]), "{pair:?}");
+        for (word, next) in WORDS.lines().zip(WORDS.lines().skip(1)) {
+            assert!(!next.starts_with(word), "{word} {next}");
         }
     }
 

@@ -426,8 +426,8 @@ fn a_sender_without_doors_that_asks_for_none_is_closed() {
 #[test]
 fn a_pair_that_met_behind_a_second_code_is_left_alone() {
     let mut bench = Bench::new();
-    let (sender, nameplate) = bench.sender(true, false);
-    bench.claim(Claim::Nameplate(nameplate.unwrap()));
+    let (sender, first) = bench.sender(true, false);
+    bench.claim(Claim::Nameplate(first.unwrap()));
     bench.say(sender, result(Door::Typed, 1, Outcome::WrongCode));
     bench.heard(sender);
     bench.say(sender, ClientMessage::OpenDoor);

@@ -108,6 +108,8 @@ impl Doors {
                 }
                 Output::Knocked => tell(Visit::Knocked),
                 Output::Failed(failure) => tell(Visit::Failed(failure)),
+                // The user was told by what closed it.
+                Output::Shut { .. } => {}
                 Output::Met(met) => return Ok(Some(*met)),
                 Output::Closed(why) => return Err(closed(why)),
             }

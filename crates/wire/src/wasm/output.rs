@@ -1,0 +1,99 @@
+//! What the page has to do, as it hears of it.
+
+use serde::Serialize;
+
+use crate::handshake::HandshakeError;
+use crate::message::AbortReason;
+use crate::signaling::{CloseReason, IceServer};
+use crate::transfer::TransferError;
+
+/// One thing to do, in the order given; becomes JSON.
+#[derive(Debug, Serialize)]
+#[serde(tag = "do", rename_all = "kebab-case", rename_all_fields = "camelCase")]
+pub(super) enum Output {
+    /// Send this frame to the rendezvous.
+    Say { frame: String },
+    /// The next frame uses the code up.
+    Prove,
+    /// Both sides have proved themselves: answer this offer, with a channel of this number.
+    Connect { sdp: String, ice_servers: Vec<IceServer>, channel: u16 },
+    /// Try this address of the other side.
+    Candidate { candidate: String, mid: String },
+    /// Send what `Session::record` gives over the channel.
+    Transmit,
+    /// Ask the user. Sizes in bytes.
+    Ask { files: u32, size: u64, is_stream: bool, left_out: u32 },
+    /// Write these bytes of the staging buffer.
+    Write { file: u32, offset: u64, start: usize, len: usize },
+    /// The file is complete, and is what the sender read.
+    Commit { file: u32, len: u64, sha256: String },
+    /// Everything has arrived: store it, then `Session::finished`.
+    Finish,
+    /// All writes of a record are said: once they are done, `Session::written`.
+    Written { len: usize },
+    /// The sender knows that everything is here.
+    Done,
+    /// It is over.
+    Fail { why: &'static str, retry_after: Option<u32> },
+}
+
+/// A file of the offer.
+#[derive(Debug, Serialize)]
+pub(super) struct File<'a> {
+    pub(super) path: &'a str,
+    /// Bytes.
+    pub(super) size: u64,
+}
+
+/// Why the rendezvous or the other side ended it.
+pub(super) fn closed(reason: CloseReason) -> &'static str {
+    match reason {
+        CloseReason::NoSuchCode => "unknown-code",
+        CloseReason::WrongCode => "wrong-code",
+        CloseReason::Expired => "expired",
+        CloseReason::RateLimited => "too-often",
+        CloseReason::Busy | CloseReason::GoingAway => "server-busy",
+        CloseReason::UnsupportedVersion | CloseReason::BadMessage => "version",
+        CloseReason::Gone
+        | CloseReason::Exhausted
+        | CloseReason::OtherDoor
+        | CloseReason::ConfirmTimeout
+        | CloseReason::TokenRequired
+        | CloseReason::IdleTimeout
+        | CloseReason::SlowReader
+        | CloseReason::Replaced
+        | CloseReason::Unknown => "left",
+    }
+}
+
+pub(super) fn handshake(error: HandshakeError) -> &'static str {
+    match error {
+        HandshakeError::WrongPassword => "wrong-code",
+        HandshakeError::NoCommonVersion => "version",
+        HandshakeError::Malformed
+        | HandshakeError::ModeMismatch
+        | HandshakeError::BadPakeMessage
+        | HandshakeError::BadCommitment => "unverified",
+    }
+}
+
+pub(super) fn transfer(error: TransferError) -> &'static str {
+    match error {
+        TransferError::Manifest(_) => "bad-names",
+        TransferError::Aborted { reason, .. } => aborted(reason),
+        TransferError::PeerLeft => "left",
+        TransferError::Violation(_) | TransferError::Declined(_) => "violation",
+    }
+}
+
+/// Why the sender gave up.
+pub(super) fn aborted(reason: AbortReason) -> &'static str {
+    match reason {
+        AbortReason::Cancelled => "sender-cancelled",
+        AbortReason::SourceChanged | AbortReason::SourceUnreadable => "source",
+        AbortReason::Integrity => "damaged",
+        AbortReason::Protocol | AbortReason::DiskFull | AbortReason::DiskError | AbortReason::Internal => {
+            "sender-failed"
+        }
+    }
+}

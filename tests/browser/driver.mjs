@@ -1,0 +1,178 @@
+/**
+ * Chromium and Firefox behind one way of driving them: a browser with its downloads, and pages on which everything that a
+ * page must never do is written down.
+ */
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import puppeteer from 'puppeteer-core';
+
+/** How long nothing at all may change on a page that is waited for: milliseconds. */
+const PATIENCE = 60_000;
+/** Between two looks: milliseconds. */
+const LOOK = 50;
+
+/** What a browser says about a header that it does not know, or that means nothing on a page without https. */
+const FOREIGN = /Permissions-Policy|Cross-Origin-Opener-Policy header has been ignored/;
+
+/** Without hidden addresses: a machine that runs tests may have no multicast. Without questions about downloads. */
+const FIREFOX = {
+  'media.peerconnection.ice.obfuscate_host_addresses': false,
+  'browser.download.folderList': 2,
+  'browser.download.useDownloadDir': true,
+  'browser.download.always_ask_before_handling_new_types': false,
+  'browser.helperApps.neverAsk.saveToDisk': 'application/octet-stream',
+};
+
+const sleep = (time) => new Promise((resolve) => setTimeout(resolve, time));
+
+export class Browser {
+  /**
+   * @param {'chromium' | 'firefox'} kind
+   * @param {string} executablePath
+   * @param {boolean} [isPrivate]  For Firefox: every window is a private one.
+   */
+  static async launch(kind, executablePath, isPrivate = false) {
+    const downloads = await mkdtemp(join(tmpdir(), 'downloads-'));
+    const args = [];
+    let extraPrefsFirefox;
+    if (kind === 'chromium') {
+      args.push('--disable-features=WebRtcHideLocalIpsWithMdns', '--disable-gpu', '--disable-quic');
+      args.push('--disable-background-networking', '--disable-component-update', '--disable-sync');
+      // The browser's sandbox does not work for a superuser.
+      if (process.getuid?.() === 0) args.push('--no-sandbox');
+    } else {
+      extraPrefsFirefox = { ...FIREFOX, 'browser.download.dir': downloads };
+      if (isPrivate) extraPrefsFirefox['browser.privatebrowsing.autostart'] = true;
+    }
+    const browser = kind === 'chromium' ? 'chrome' : 'firefox';
+    const options = { browser, executablePath, args, extraPrefsFirefox, headless: true, protocolTimeout: 600_000 };
+    return new Browser(kind, await puppeteer.launch(options), downloads);
+  }
+
+  constructor(kind, browser, downloads) {
+    this.kind = kind;
+    this.browser = browser;
+    this.downloads = downloads;
+  }
+
+  async page() {
+    const page = await this.browser.newPage();
+    if (this.kind === 'chromium') {
+      const session = await page.createCDPSession();
+      const behavior = { behavior: 'allow', downloadPath: this.downloads };
+      await session.send('Browser.setDownloadBehavior', behavior);
+    }
+    return Page.watch(this, page);
+  }
+
+  /** Waits for the next download to be complete; gives its name, length and SHA-256, and forgets it. */
+  async download() {
+    const end = Date.now() + PATIENCE;
+    for (;;) {
+      const names = await readdir(this.downloads);
+      const isRunning = names.some((name) => /\.(part|crdownload)$/.test(name) || name.startsWith('.'));
+      if (names.length > 0 && !isRunning) {
+        const path = join(this.downloads, names[0]);
+        // Firefox puts an empty file in place before the one it writes to.
+        const { size } = await stat(path);
+        await sleep(LOOK);
+        const isSettled = (await readdir(this.downloads)).length === names.length && (await stat(path)).size === size;
+        if (isSettled) {
+          const hash = createHash('sha256');
+          for await (const part of createReadStream(path)) hash.update(part);
+          await rm(path);
+          return { name: names[0], size, sha256: hash.digest('hex') };
+        }
+      }
+      if (Date.now() > end) throw new Error(`no download: ${names}`);
+      await sleep(LOOK);
+    }
+  }
+
+  async close() {
+    await this.browser.close();
+    await rm(this.downloads, { recursive: true, force: true });
+  }
+}
+
+export class Page {
+  seen = { complaints: [], requests: [], sockets: 0 };
+
+  static async watch(browser, page) {
+    const watched = new Page();
+    watched.browser = browser;
+    watched.page = page;
+    const { seen } = watched;
+    page.on('console', (message) => {
+      const isComplaint = ['error', 'warn', 'warning'].includes(message.type());
+      if (isComplaint && !FOREIGN.test(message.text())) seen.complaints.push(message.text());
+    });
+    page.on('pageerror', (error) => seen.complaints.push(String(error)));
+    page.on('request', (request) => {
+      // The address that was opened is told with its fragment, which no browser sends.
+      const isOpened = request.isNavigationRequest() && request.frame() === page.mainFrame();
+      seen.requests.push(isOpened ? request.url().split('#')[0] : request.url());
+    });
+    page.on('dialog', (dialog) => dialog.accept().catch(() => {}));
+    await page.evaluateOnNewDocument(() => {
+      window.violations = [];
+      document.addEventListener('securitypolicyviolation', (event) => {
+        window.violations.push(`${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`);
+      });
+    });
+    return watched;
+  }
+
+  /** @param {string} address  Always loads, even if only the fragment is new. */
+  async goto(address) {
+    await this.page.goto('about:blank');
+    this.seen.requests.length = 0;
+    await this.page.goto(address);
+  }
+
+  /** Lets the origin store so many bytes and no more. */
+  async limitStorage(origin, quotaSize) {
+    const session = await this.page.createCDPSession();
+    await session.send('Storage.overrideQuotaForOrigin', { origin, quotaSize });
+  }
+
+  async click(selector) {
+    await this.page.$eval(selector, (element) => element.click());
+  }
+
+  async type(selector, text) {
+    await this.page.focus(selector);
+    await this.page.type(selector, text);
+  }
+
+  text(selector) {
+    return this.page.$eval(selector, (element) => element.textContent);
+  }
+
+  /** Waits until one of these is to be seen, for as long as anything at all changes on the page; tells which. */
+  async shown(...selectors) {
+    let last;
+    let end = Date.now() + PATIENCE;
+    for (;;) {
+      const [shown, text] = await this.page.evaluate((wanted) => {
+        const found = wanted.find((selector) => document.querySelector(selector)?.checkVisibility());
+        return [found, document.querySelector('main')?.innerText];
+      }, selectors);
+      if (shown) return shown;
+      if (text !== last) [last, end] = [text, Date.now() + PATIENCE];
+      if (Date.now() > end) throw new Error(`none of ${selectors} is shown, but: ${text}`);
+      await sleep(LOOK);
+    }
+  }
+
+  async violations() {
+    return this.page.evaluate(() => window.violations);
+  }
+
+  async close() {
+    await this.page.close({ runBeforeUnload: false });
+  }
+}

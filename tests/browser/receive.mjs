@@ -1,0 +1,55 @@
+/**
+ * Receives in a browser, one case after the other. The only argument is JSON: `{kind, executable, isPrivate, cases}`,
+ * each case `{address, code}` with a code to type at the page at `address`, or `{link}`; `answer` may be `decline` or
+ * `cancel`, and `quota` how much the origin may store, in bytes (Chromium). Prints one line of JSON: for each case where the person ended up, and what was seen on the way.
+ */
+import { Browser } from './driver.mjs';
+
+const { kind, executable, isPrivate, cases } = JSON.parse(process.argv[2]);
+const browser = await Browser.launch(kind, executable, isPrivate);
+const told = [];
+for (const { address, code, link, answer, quota } of cases) {
+  const page = await browser.page();
+  const one = { saved: [], ...page.seen };
+  told.push(one);
+  try {
+    if (quota) await page.limitStorage(new URL(link ?? address).origin, quota);
+    await page.goto(link ?? address);
+    if (link) {
+      await page.shown('#found');
+      one.address = page.page.url();
+    } else {
+      await page.type('#code', code);
+    }
+    one.requestsBeforeTap = [...page.seen.requests];
+    await page.click(link ? '#receive' : '#code-form button');
+    if ((await page.shown('#confirm', '#failed', '#enter .error:not(:empty)')) === '#confirm') {
+      one.offered = await page.page.$$eval('#offer .name', (names) => names.map((name) => name.textContent));
+      one.asked = await page.text('#confirm');
+      await page.click(answer === 'decline' ? '#decline' : '#accept');
+      if (answer === 'cancel') {
+        await page.shown('#amount:not(:empty)');
+        await page.click('#cancel');
+      }
+      if ((await page.shown('#done', '#failed')) === '#done') one.saved = await saveAll(page);
+    }
+    one.title = await page.page.$eval('main section:not([hidden]) h1', (heading) => heading.textContent);
+    one.complaints.push(...(await page.violations()));
+    await page.close();
+  } catch (error) {
+    one.error = String(error);
+  }
+}
+console.log(JSON.stringify(told));
+await browser.close();
+
+/** Saves every file, and tells what was saved. */
+async function saveAll(page) {
+  const saved = [];
+  const count = await page.page.$$eval('#saved .save', (buttons) => buttons.length);
+  for (let index = 0; index < count; index += 1) {
+    await page.page.$$eval('#saved .save', (buttons, at) => buttons[at].click(), index);
+    saved.push(await page.browser.download());
+  }
+  return saved;
+}

@@ -1,0 +1,108 @@
+//! What does not arrive, and what the person is told about it.
+
+use std::fs::File;
+
+use serde_json::{Value, json};
+
+use super::{BOTH, Kind, Way, case, has_browsers, page, run, start};
+use crate::harness::{Machine, Rendezvous, content};
+
+#[test]
+fn a_wrong_code_is_explained_and_uses_up_one_attempt() {
+    if !has_browsers() {
+        return;
+    }
+    let (server, alice) = start();
+    alice.write("a.txt", b"a");
+    for kind in BOTH {
+        let mut sending = alice.start(&["a.txt"]);
+        let code = sending.code();
+        let (nameplate, password) = code.split_once('-').unwrap();
+        let wrong = if password == "0000" { "1111" } else { "0000" };
+        let told = run(kind, &[json!({ "address": page(&server), "code": format!("{nameplate}-{wrong}") })]);
+        assert_eq!(told[0]["title"], "The code was not right");
+        let next = sending.event("code");
+        assert_eq!(next["reissued"], "wrong_code");
+        assert_ne!(next["code"], json!(code));
+    }
+}
+
+#[test]
+fn declining_cancelling_and_codes_that_lead_nowhere_are_explained() {
+    if !has_browsers() {
+        return;
+    }
+    let (server, alice) = start();
+    alice.write("small.txt", b"small");
+    alice.write("large.bin", &content(200_000_000));
+    let with = |mut case: Value, answer: &str| {
+        case["answer"] = json!(answer);
+        case
+    };
+    for kind in BOTH {
+        let (mut declined, mut cancelled) = (alice.start(&["small.txt"]), alice.start(&["large.bin"]));
+        let cases = [
+            json!({ "address": page(&server), "code": "4711-0000" }),
+            with(case(&mut declined, &page(&server), Way::Link), "decline"),
+            with(case(&mut cancelled, &page(&server), Way::Code), "cancel"),
+        ];
+        let told = run(kind, &cases);
+        for (told, title) in told.iter().zip(["This code leads nowhere", "Declined", "Cancelled"]) {
+            assert_eq!(told["title"], title, "{kind:?}");
+            assert_eq!(told["saved"], json!([]));
+        }
+        declined.end().failed("declined", 5);
+        cancelled.end().failed("cancelled", 130);
+    }
+}
+
+#[test]
+fn an_expired_code_and_a_sender_who_left_look_alike() {
+    if !has_browsers() {
+        return;
+    }
+    let server = Rendezvous::start_set(&["times.code_ttl=1"]);
+    let alice = Machine::with_server(&server);
+    alice.write("a.txt", b"a");
+    let mut expiring = alice.start(&["a.txt"]);
+    let expired = case(&mut expiring, &page(&server), Way::Code);
+    expiring.event_that("code", |event| event["reissued"] == "expired");
+    let mut leaving = alice.start(&["a.txt"]);
+    let left = case(&mut leaving, &page(&server), Way::Link);
+    drop(leaving);
+    for told in run(Kind::Chromium, &[expired, left]) {
+        assert_eq!(told["title"], "This code leads nowhere", "{told:#}");
+    }
+}
+
+#[test]
+fn a_size_that_fits_nowhere_is_asked_about_and_allocates_nothing() {
+    if !has_browsers() {
+        return;
+    }
+    let (server, alice) = start();
+    File::create(alice.path("huge")).unwrap().set_len(8 << 40).unwrap();
+    for kind in BOTH {
+        let mut sending = alice.start(&["huge"]);
+        let mut case = case(&mut sending, &page(&server), Way::Link);
+        case["answer"] = json!("decline");
+        let told = run(kind, &[case]);
+        assert_eq!(told[0]["title"], "Declined", "{kind:?}");
+        assert!(told[0]["asked"].as_str().unwrap().contains("8.8 TB"), "{}", told[0]["asked"]);
+    }
+}
+
+#[test]
+fn a_full_storage_is_explained_and_the_sender_is_told() {
+    if !has_browsers() {
+        return;
+    }
+    let (server, alice) = start();
+    alice.write("large.bin", &content(30_000_000));
+    let mut sending = alice.start(&["large.bin"]);
+    let mut case = case(&mut sending, &page(&server), Way::Link);
+    case["quota"] = json!(8_000_000);
+    assert_eq!(run(Kind::Chromium, &[case])[0]["title"], "There is no room left");
+    let ended = sending.end();
+    assert!(!ended.events().is_empty());
+}

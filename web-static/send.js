@@ -1,0 +1,169 @@
+/**
+ * Sending, from files that are chosen to a receiver that has them. It does what its worker tells and asks the worker for
+ * what the person wants; what is shown of it is in `views`. Loaded when somebody chooses to send.
+ */
+import { scriptAddress } from './engine.js';
+import { fail } from './failures.js';
+import { Progress } from './progress.js';
+import { Peer } from './rtc.js';
+import { element, isShown, show } from './screen.js';
+import { dropped, picked } from './send.files.js';
+import { hasText } from './text.js';
+import { Wakefulness } from './wake.js';
+import './views/choose.js';
+import './views/inviting.js';
+import './views/sending.js';
+
+/** @typedef {import('./send.files.js').Chosen} Chosen */
+
+/** More than that nobody chooses by hand, and a browser takes long to list them. */
+const MAX_FILES = 10_000;
+/** While one of these is shown, leaving the page takes the files away from whoever wants them. */
+const AT_WORK = ['inviting', 'awaiting', 'sending'];
+
+/** @type {Chosen[]} */
+let chosen = [];
+let base = '';
+/** @type {Worker | undefined} */
+let worker;
+/** @type {Peer | undefined} */
+let peer;
+let progress = new Progress(0, 0);
+let way = '';
+/** What is shown to bring somebody here. */
+let invitation = {};
+/** Why it is not the first code, or what has become of a visitor: a key. */
+let notice = '';
+const wakefulness = new Wakefulness();
+
+/** @param {string} where  The address of the page, where receivers are to come. */
+export function choose(where) {
+  base = where;
+  show('choose', { chosen, remove });
+}
+
+/** @param {Chosen[]} more */
+function add(more) {
+  const tooMany = chosen.length + more.length > MAX_FILES;
+  if (!tooMany) chosen = [...chosen, ...more];
+  show('choose', { chosen, tooMany, remove });
+}
+
+/** @param {Chosen} file */
+function remove(file) {
+  chosen = chosen.filter((each) => each !== file);
+  show('choose', { chosen, remove });
+}
+
+function begin() {
+  if (chosen.length === 0) return;
+  notice = '';
+  way = '';
+  leave();
+  worker ??= startWorker();
+  show('awaiting', { step: 'server' });
+  worker.postMessage({ type: 'send', files: chosen.map(({ file }) => file), paths: chosen.map(({ path }) => path), base });
+}
+
+function startWorker() {
+  const started = new Worker(scriptAddress('sender'), { type: 'module' });
+  started.onmessage = handle;
+  started.onerror = () => fail('unsupported');
+  return started;
+}
+
+/** @param {MessageEvent} event  From the worker. */
+function handle({ data }) {
+  switch (data.type) {
+    case 'code':
+      invitation = data;
+      if (data.closed) notice = data.code ? `inviting.${data.closed}` : 'inviting.link-only';
+      return showInvitation();
+    case 'visited':
+      // What closes a code is told with what follows it.
+      if (data.why !== 'left-early' || !isShown('inviting')) return;
+      notice = 'inviting.left-early';
+      return showInvitation();
+    case 'connect':
+      show('awaiting', { step: 'path' });
+      peer = new Peer(/** @type {Worker} */ (worker), data);
+      return;
+    case 'answer':
+      return peer?.takeAnswer(data.sdp);
+    case 'candidate':
+      return peer?.try(data.candidate);
+    case 'transmit':
+      return peer?.transmit(data.record);
+    case 'offered':
+      return show('awaiting', { step: 'consent' });
+    case 'accepted':
+      return handleAccepted();
+    case 'progress':
+      progress.update(data.done, performance.now());
+      return showSending();
+    case 'done':
+      return show('sent', { chosen });
+    case 'over':
+      return leave();
+    case 'failed':
+      return handleFailed(data);
+  }
+}
+
+function showInvitation() {
+  show('inviting', { ...invitation, notice, base });
+}
+
+async function handleAccepted() {
+  const size = chosen.reduce((sum, { file }) => sum + file.size, 0);
+  progress = new Progress(size, performance.now());
+  show('sending', { progress, way });
+  way = (await peer?.path()) ?? '';
+  showSending();
+}
+
+function showSending() {
+  if (isShown('sending')) show('sending', { progress, way });
+}
+
+/** @param {{why: string, retryAfter?: number}} failed */
+function handleFailed({ why, retryAfter }) {
+  fail(hasText(`failed.sending-${why}.title`) ? `sending-${why}` : why, retryAfter);
+}
+
+/** Closes the connection, whatever has become of it. */
+function leave() {
+  peer?.close();
+  peer = undefined;
+}
+
+function startOver() {
+  chosen = [];
+  choose(base);
+}
+
+element('choose-files').addEventListener('click', () => element('files').click());
+element('choose-folder').addEventListener('click', () => element('folder').click());
+for (const id of ['files', 'folder']) {
+  /** @type {HTMLInputElement} */
+  const input = element(id);
+  input.addEventListener('change', () => {
+    add(picked(input.files ?? []));
+    // The same file may be chosen again after it was removed.
+    input.value = '';
+  });
+}
+element('choose-send').addEventListener('click', begin);
+element('choose-back').addEventListener('click', () => show('enter'));
+element('sent-more').addEventListener('click', startOver);
+for (const button of document.querySelectorAll('.stop-sending')) {
+  button.addEventListener('click', () => worker?.postMessage({ type: 'cancel' }));
+}
+document.addEventListener('drop', async (event) => {
+  if (isShown('choose') && event.dataTransfer) add(await dropped(event.dataTransfer));
+});
+document.addEventListener('screen', () => wakefulness.keep(isShown(...AT_WORK)));
+window.addEventListener('pagehide', () => worker?.postMessage({ type: 'cancel' }));
+window.addEventListener('beforeunload', (event) => {
+  if (isShown(...AT_WORK)) event.preventDefault();
+});

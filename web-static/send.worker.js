@@ -1,0 +1,288 @@
+/**
+ * Everything between the files, the channel and the socket when this page sends. It owns the protocol, which is `wire`, and
+ * does what that says; the page shows it and owns what only a page can have: the connection, and the person.
+ */
+import { Reader, Unreadable } from './send.reader.js';
+import { Signal } from './signal.js';
+import init, { Offer, Sending, qrModules, socketPath } from './wire/sending.js';
+
+/** How much may wait in the channel before no more is read, and at how much reading goes on: bytes. Measured in Chromium. */
+const HIGH_WATER = 4 << 20;
+const LOW_WATER = 2 << 20;
+/** More than anybody who reads lets wait: a side that only asks and takes no answers. */
+const MAX_WAITING = 64 << 20;
+/** How long the last words may take behind what already waits in the channel: milliseconds. */
+const FAREWELL = 10_000;
+/** Between two looks at the clock: milliseconds. */
+const TICK = 500;
+/** Between two reports of progress: milliseconds. */
+const REPORT_INTERVAL = 200;
+
+const wire = init({ module_or_path: new URL('wire/sending_bg.wasm', import.meta.url) });
+
+/** @param {object} message */
+function tell(message) {
+  self.postMessage(message);
+}
+
+/** A channel that stayed with the page: it says how much of what it was given it has sent. */
+class FarChannel {
+  bufferedAmountLowThreshold = LOW_WATER;
+  /** @type {(() => void) | null} */
+  onbufferedamountlow = null;
+  #given = 0;
+  #sent = 0;
+
+  get bufferedAmount() {
+    return this.#given - this.#sent;
+  }
+
+  /** @param {Uint8Array} record */
+  send(record) {
+    this.#given += record.length;
+    tell({ type: 'transmit', record });
+  }
+
+  /** @param {number} total  Bytes. */
+  handleSent(total) {
+    this.#sent = total;
+    if (this.bufferedAmount <= this.bufferedAmountLowThreshold) this.onbufferedamountlow?.();
+  }
+
+  close() {}
+}
+
+/** One attempt to send. */
+class Delivery {
+  #memory;
+  #sending;
+  #reader;
+  #signal;
+  /** @type {RTCDataChannel | FarChannel | undefined} */
+  #channel;
+  /** Called once the channel has room. */
+  #resume = () => {};
+  #timer;
+  #reported = 0;
+  #isOver = false;
+
+  /**
+   * @param {WebAssembly.Memory} memory
+   * @param {{files: File[], offer: Offer, base: string}} what
+   */
+  constructor(memory, { files, offer, base }) {
+    this.#memory = memory;
+    this.#reader = new Reader(files);
+    this.#sending = new Sending(base, offer, crypto.getRandomValues(new Uint8Array(32)), performance.now());
+    const address = new URL(socketPath(), base);
+    address.protocol = address.protocol === 'https:' ? 'wss:' : 'ws:';
+    this.#signal = new Signal(address, {
+      opened: () => {},
+      heard: (frame) => this.#run(() => this.#sending.handleFrame(frame, performance.now())),
+      closed: () => this.#run(() => this.#sending.handleServerGone()),
+    });
+    this.#timer = setInterval(() => this.#run(() => this.#sending.handleTime(performance.now())), TICK);
+    this.#perform();
+  }
+
+  /** @param {any} message  From the page. */
+  handle(message) {
+    switch (message.type) {
+      case 'offer':
+        return this.#run(() => this.#sending.handleOffer(message.sdp));
+      case 'candidate':
+        return this.#run(() => this.#sending.handleCandidate(message.candidate, message.mid));
+      case 'end-of-candidates':
+        return this.#run(() => this.#sending.handleEndOfCandidates());
+      case 'channel':
+        return this.#takeChannel(message.channel);
+      case 'channel-open':
+        return this.#handleOpen(new FarChannel());
+      case 'sent':
+        return this.#channel instanceof FarChannel ? this.#channel.handleSent(message.total) : undefined;
+      case 'record':
+        return this.#handleRecord(message.data);
+      case 'channel-closed':
+      case 'lost':
+        return this.#run(() => this.#sending.handleLost());
+      case 'cancel':
+        return this.#run(() => this.#sending.cancel());
+    }
+  }
+
+  /** Does nothing more. What the channel holds still leaves, then the page may let go of the connection. */
+  end() {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    clearInterval(this.#timer);
+    this.#resume();
+    this.#signal.close();
+    const channel = this.#channel;
+    const over = () => {
+      clearTimeout(late);
+      channel?.close();
+      if (delivery === this) tell({ type: 'over' });
+    };
+    const late = setTimeout(over, FAREWELL);
+    if (!channel || channel.bufferedAmount === 0) return over();
+    channel.bufferedAmountLowThreshold = 0;
+    channel.onbufferedamountlow = over;
+  }
+
+  /** @param {() => void} happened  Tells the protocol what did. */
+  #run(happened) {
+    if (this.#isOver) return;
+    happened();
+    this.#perform();
+  }
+
+  #perform() {
+    for (let text = this.#sending.poll(); text !== undefined && !this.#isOver; text = this.#sending.poll()) {
+      this.#do(JSON.parse(text));
+    }
+  }
+
+  /** @param {any} output  See `Output` in `wire`. */
+  #do(output) {
+    switch (output.do) {
+      case 'say':
+        return this.#signal.send(output.frame);
+      case 'show':
+        return tell({ ...output, type: 'code', picture: output.link ? qrModules(output.link) : undefined });
+      case 'knocked':
+        return tell({ type: 'knocked' });
+      case 'visited':
+        return tell({ type: 'visited', why: output.why });
+      case 'connect':
+        return tell({ type: 'connect', iceServers: output.iceServers, channel: output.channel });
+      case 'answer':
+        return tell({ type: 'answer', sdp: output.sdp });
+      case 'candidate':
+        return tell({ type: 'candidate', candidate: { candidate: output.candidate, sdpMid: output.mid } });
+      case 'offered':
+        return tell({ type: 'offered' });
+      case 'transmit':
+        return this.#transmit(this.#sending.record());
+      case 'accepted':
+        return tell({ type: 'accepted' });
+      case 'read':
+        this.#read(output);
+        return;
+      case 'done':
+        return this.#finish();
+      case 'fail':
+        this.end();
+        return tell({ type: 'failed', why: output.why, retryAfter: output.retryAfter ?? undefined });
+    }
+  }
+
+  /** @param {RTCDataChannel} channel */
+  #takeChannel(channel) {
+    channel.binaryType = 'arraybuffer';
+    channel.bufferedAmountLowThreshold = LOW_WATER;
+    channel.onmessage = ({ data }) => this.#handleRecord(data);
+    channel.onclose = () => this.#run(() => this.#sending.handleLost());
+    if (channel.readyState === 'open') this.#handleOpen(channel);
+    else channel.onopen = () => this.#handleOpen(channel);
+  }
+
+  /** @param {RTCDataChannel | FarChannel} channel */
+  #handleOpen(channel) {
+    this.#channel = channel;
+    channel.onbufferedamountlow = () => this.#resume();
+    this.#run(() => this.#sending.handleOpen());
+  }
+
+  /** @param {unknown} data */
+  #handleRecord(data) {
+    this.#run(() => {
+      const isRecord = data instanceof ArrayBuffer && data.byteLength <= this.#sending.stagingLen;
+      // What is no record is handled as one that is too long: the protocol says what becomes of it.
+      if (!isRecord) return this.#sending.handleRecord(this.#sending.stagingLen + 1, performance.now());
+      const staging = this.#sending.staging();
+      new Uint8Array(this.#memory.buffer, staging, data.byteLength).set(new Uint8Array(data));
+      this.#sending.handleRecord(data.byteLength, performance.now());
+    });
+  }
+
+  /** @param {Uint8Array | undefined} record */
+  #transmit(record) {
+    if (!record || !this.#channel) return;
+    if (this.#channel.bufferedAmount > MAX_WAITING) return this.#sending.handleLost();
+    try {
+      this.#channel.send(record);
+    } catch {
+      // It closes, and says so itself.
+    }
+  }
+
+  /** @param {{parts: {file: number, offset: number, len: number}[], done: number | null}} wanted */
+  async #read({ parts, done }) {
+    try {
+      if (this.#channel.bufferedAmount >= HIGH_WATER) await new Promise((resolve) => (this.#resume = () => resolve(undefined)));
+      const read = await Promise.all(parts.map(({ file, offset, len }) => this.#reader.read(file, offset, len)));
+      this.#run(() => this.#place(read));
+      if (done !== null) this.#report(done);
+    } catch (error) {
+      if (!(error instanceof Unreadable)) throw error;
+      this.#run(() => this.#sending.handleUnreadable(error.file));
+    }
+  }
+
+  /** @param {Uint8Array[]} read  To where it is sealed; unless nobody waits for it any more. */
+  #place(read) {
+    const len = read.reduce((sum, bytes) => sum + bytes.length, 0);
+    const wanted = this.#sending.roomLen;
+    if (len !== wanted) return;
+    const room = new Uint8Array(this.#memory.buffer, this.#sending.room(), wanted);
+    let at = 0;
+    for (const bytes of read) {
+      room.set(bytes, at);
+      at += bytes.length;
+    }
+    this.#sending.handleRead();
+  }
+
+  /** @param {number} done  Bytes. */
+  #report(done) {
+    const now = performance.now();
+    if (now - this.#reported < REPORT_INTERVAL) return;
+    this.#reported = now;
+    // What still waits in the channel has not left.
+    tell({ type: 'progress', done: Math.max(0, done - (this.#channel?.bufferedAmount ?? 0)) });
+  }
+
+  #finish() {
+    this.end();
+    tell({ type: 'done' });
+  }
+}
+
+/** @type {Offer | undefined} */
+let offer;
+/** @type {Delivery | undefined} */
+let delivery;
+
+/** @param {{files: File[], paths: string[], base: string}} message */
+async function send({ files, paths, base }) {
+  delivery?.end();
+  delivery = undefined;
+  try {
+    const { memory } = await wire;
+    offer = new Offer();
+    files.forEach(({ size, lastModified }, index) => {
+      offer.push(paths[index], BigInt(size), BigInt(Math.floor(lastModified / 1000)));
+    });
+    delivery = new Delivery(memory, { files, offer, base });
+  } catch (error) {
+    tell({ type: 'failed', why: ['path', 'names'].includes(error?.message) ? 'names' : 'unsupported' });
+  }
+}
+
+self.onmessage = ({ data }) => {
+  if (data.type === 'send') send(data);
+  else if (data.type === 'stop') delivery?.end();
+  else delivery?.handle(data);
+};
+
+wire.catch(() => tell({ type: 'failed', why: 'unsupported' }));

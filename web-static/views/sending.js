@@ -1,0 +1,27 @@
+/** Somebody came: they are reached, they agree, and bytes leave. */
+import { element, view } from '../screen.js';
+import { text } from '../text.js';
+import { Figures } from './figures.js';
+
+const figures = new Figures('sending-', 'sending.progress');
+
+/** @param {{step: 'server' | 'path' | 'consent'}} facts */
+function drawAwaiting({ step }) {
+  element('awaiting-title').textContent = text(`awaiting.${step}`);
+  element('awaiting-text').textContent = text(step === 'consent' ? 'awaiting.text' : 'connecting.text');
+}
+
+/** @param {{progress: import('../progress.js').Progress, way: string}} facts */
+function drawSending({ progress, way }) {
+  element('sending-path').textContent = way && text(`path.${way}`);
+  return figures.draw(progress);
+}
+
+/** @param {{chosen: import('../send.files.js').Chosen[]}} facts */
+function drawSent({ chosen }) {
+  element('sent-text').textContent = text('sent.text', { count: chosen.length });
+}
+
+view('awaiting', drawAwaiting);
+view('sending', drawSending);
+view('sent', drawSent);
