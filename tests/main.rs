@@ -8,6 +8,7 @@ mod browser_view;
 mod chromium;
 mod cli;
 mod disks;
+mod disturbances;
 mod failures;
 mod harness;
 mod hostile;

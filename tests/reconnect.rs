@@ -1,5 +1,7 @@
 //! A connection that breaks in the middle costs the bytes in flight: both sides meet again by themselves, without a new code.
 
+#![expect(clippy::print_stdout, reason = "what a break costs is worth seeing")]
+
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;

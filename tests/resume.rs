@@ -270,20 +270,44 @@ fn in_a_tree_what_is_complete_is_not_sent_again_and_the_rest_goes_on() {
     write_tree(&alice);
     // A directory of that name is here already, so the tree goes beside it, and has to be found there again.
     fs::create_dir(bob.path("tree")).unwrap();
-    kill_receiver_in_the_middle(&alice, "tree", &bob, Some("a/b/3.bin"));
-    assert!(!bob.path("tree (1)/m.bin").exists());
+    kill_receiver_in_the_middle(&alice, "tree", &bob, None);
+    let here = len_below(&bob.path("tree (1)"));
+    assert!(here > len(20 * MIB), "{here} bytes are here");
     // What was written and had not got its name yet is no orphan in the end.
+    fs::create_dir_all(bob.path("tree (1)/z")).unwrap();
     bob.write("tree (1)/z/.last.bin.part", b"a small file's beginning");
     fs::set_permissions(bob.path("tree (1)/z/.last.bin.part"), PermissionsExt::from_mode(0o600)).unwrap();
 
     let (sent, received) = transfer(&alice, "tree", &bob, &[]);
+    let total = len_below(&alice.path("tree"));
     assert_eq!(Snapshot::of(&alice.path("tree")), Snapshot::of(&bob.path("tree (1)")));
     assert_eq!(bob.names(), ["tree", "tree (1)"]);
     let resumed = received.events_of("resumed");
-    assert_eq!(resumed.len(), 1, "{received:?}");
-    assert_eq!(text(&resumed[0]["name"]), "tree/m.bin");
-    let rest = len(BIG_LEN) - number(&resumed[0]["offset"]) + len(MIB);
-    assert_eq!(moved(&sent), rest, "only what was missing is sent");
+    assert!(resumed.iter().any(|event| text(&event["name"]) == "tree/m.bin"), "{received:?}");
+    // Ends of chunks, and small files that had not got their names.
+    let slack = len(MIB);
+    assert!(
+        moved(&sent) <= total - here + slack,
+        "{} bytes were sent, {here} of {total} were here",
+        moved(&sent)
+    );
+}
+
+/// Lengths of all files below a directory, records aside.
+fn len_below(directory: &Path) -> u64 {
+    let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    let len = |path: &Path| path.metadata().unwrap().len();
+    let counts = |path: &Path| path.extension().is_none_or(|extension| extension != "json");
+    let lens = entries.map(|path| {
+        if path.is_dir() {
+            len_below(&path)
+        } else if counts(&path) {
+            len(&path)
+        } else {
+            0
+        }
+    });
+    lens.sum()
 }
 
 #[test]
@@ -341,7 +365,7 @@ fn two_receivers_of_one_file_do_not_write_to_one_partial() {
     second_sending.end().succeeded();
     let name = format!("big (1).{}", "bin");
     assert_eq!(bob.names(), [name.as_str(), BIG]);
-    for name in bob.names() {
-        assert_eq!(Snapshot::of(&path), Snapshot::of(&bob.path(name)));
+    for received in bob.names() {
+        assert_eq!(Snapshot::of(&path), Snapshot::of(&bob.path(received)));
     }
 }

@@ -25,7 +25,8 @@ pub(crate) fn bins() -> &'static Bins {
 /// Builds with the profile and into the directory of this test, so that what it was linked with is used again. Naming
 /// this package as well gives dependencies the features that they have here.
 fn build() -> Bins {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+    let scratch = scratch();
+    let target = scratch.parent().unwrap();
     let profile = if cfg!(debug_assertions) { "dev" } else { "release" };
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     // What cargo tells a test about its package would look like a change to build scripts that read the same variables.
@@ -54,10 +55,16 @@ fn build() -> Bins {
     Bins { send: built("send"), rendezvous: built("rendezvous") }
 }
 
+/// The directory that cargo gives tests for what they make; a program of this package uses the same.
+fn scratch() -> PathBuf {
+    let beside = || env::current_exe().unwrap().ancestors().nth(2).unwrap().join("tmp");
+    option_env!("CARGO_TARGET_TMPDIR").map_or_else(beside, PathBuf::from)
+}
+
 /// Another name for `program` that a build which runs beside the tests does not replace.
 fn keep(program: &Path) -> PathBuf {
     let name = env!("CARGO_MANIFEST_DIR").replace(std::path::MAIN_SEPARATOR, "-");
-    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let directory = scratch().join(name);
     fs::create_dir_all(&directory).unwrap();
     let draft = tempfile::tempdir_in(&directory).unwrap();
     let link = draft.path().join("program");

@@ -24,6 +24,9 @@ pub(crate) struct Peer {
     seen: usize,
 }
 
+/// How often whoever waits for one process looks at another.
+const LOOK: Duration = Duration::from_millis(200);
+
 /// What a process has left.
 #[derive(Debug)]
 pub(crate) struct Ended {
@@ -83,6 +86,50 @@ impl Peer {
         let Some((index, event)) = found else { panic!("no event `{name}`: {self:?}") };
         self.seen = index + 1;
         event
+    }
+
+    /// Waits until so many bytes are done; `false` when it is over before that.
+    pub(crate) fn progresses_to(&mut self, done: u64) -> bool {
+        self.comes_to(|event| event["event"] == "progress" && event["done"].as_u64() >= Some(done.max(1)))
+    }
+
+    /// Waits until it has lost its peer; `false` when it is over before that.
+    pub(crate) fn reconnects(&mut self) -> bool {
+        self.comes_to(|event| event["event"] == "reconnecting")
+    }
+
+    fn comes_to(&self, fits: impl Fn(&Value) -> bool) -> bool {
+        let outcome = self.out.wait_for(PATIENCE, |text| {
+            let complete = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+            complete.map(parse).find_map(|event| {
+                let is_over = event["event"] == "finished" || event["event"] == "error";
+                if is_over { Some(false) } else { fits(&event).then_some(true) }
+            })
+        });
+        outcome.unwrap_or(false)
+    }
+
+    /// Whether it has ended, and not with success: killed, or with an error told.
+    pub(crate) fn has_ended_badly(&self) -> bool {
+        self.out.wait_for_end(Duration::ZERO) && !self.out.text().contains("\"event\":\"finished\"")
+    }
+
+    /// Ctrl-C, for one that may have ended.
+    pub(crate) fn interrupt(&self) {
+        let _ = kill_process(Pid::from_child(&self.child), Signal::INT);
+    }
+
+    /// Waits for the end, and interrupts it once `is_hopeless` says that there is nothing to wait for.
+    #[track_caller]
+    pub(crate) fn end_unless(self, is_hopeless: impl Fn() -> bool) -> Ended {
+        let since = Instant::now();
+        while since.elapsed() < PATIENCE && !self.out.wait_for_end(LOOK) {
+            if is_hopeless() {
+                self.interrupt();
+                break;
+            }
+        }
+        self.end()
     }
 
     /// Waits for the next code.

@@ -88,7 +88,7 @@ async fn whoever_sends_anything_but_the_next_bytes_is_stopped() {
     ];
     for (what, messages) in table {
         let room = Room::new();
-        let (ending, last_word) = receive(&host, &room, &messages).await;
+        let (ending, last_word) = Box::pin(receive(&host, &room, &messages)).await;
         assert_eq!(last_word, LastWord::Aborted(AbortReason::Protocol), "{what}: {ending:#?}");
         ending.assert_failed(1);
         assert_eq!(ending.error(), "protocol", "{what}");
@@ -110,7 +110,7 @@ async fn content_with_another_digest_is_discarded_and_both_sides_know_why() {
     for messages in table {
         let room = Room::new();
         let before = room.listing();
-        let (ending, last_word) = receive(&host, &room, &messages).await;
+        let (ending, last_word) = Box::pin(receive(&host, &room, &messages)).await;
         assert_eq!(last_word, LastWord::Aborted(AbortReason::Integrity), "{ending:#?}");
         ending.assert_failed(7);
         assert_eq!(ending.error(), "integrity");

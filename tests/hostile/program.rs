@@ -121,13 +121,26 @@ impl Program {
             let since = Instant::now();
             self.interrupt();
             let ending = self.wait();
-            println!("ended {:.1?} after Ctrl-C", since.elapsed());
             assert!(since.elapsed() < Duration::from_secs(10), "{ending:#?}");
             ending
         });
         let ending = ending.await.unwrap();
         assert_eq!(ending.status, Some(130), "{ending:#?}");
         ending
+    }
+
+    /// Waits for the end of a program that goes by itself, or that would wait for its peer if nobody stopped it.
+    pub(super) async fn end_or_stop_reconnecting(self) -> Ending {
+        let ending = tokio::task::spawn_blocking(|| {
+            while let Ok(line) = self.lines.recv_timeout(PATIENCE) {
+                if line.contains("\"event\":\"reconnecting\"") {
+                    self.interrupt();
+                    break;
+                }
+            }
+            self.wait()
+        });
+        ending.await.unwrap()
     }
 
     fn wait(mut self) -> Ending {

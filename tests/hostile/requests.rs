@@ -207,7 +207,7 @@ async fn nothing_is_taken_over_from_a_generation_that_is_over() {
         ("success without a byte in this session", Message::Done { digest: [0; 32] }),
         ("credit for nothing", Message::Credit { total: CREDIT }),
     ];
-    for (what, message) in table {
+    for (what, claim) in table {
         let room = Room::new();
         let (program, mut receiver) = visit(&host, &room).await;
         let digest = receiver.accept().await;
@@ -215,7 +215,7 @@ async fn nothing_is_taken_over_from_a_generation_that_is_over() {
         assert!(receiver.hear_until(|message| matches!(message, Message::Prefix { .. })).await);
         receiver.come_again().await;
         let known = Message::State { manifest: Some(digest), accepted: false, next: 0 };
-        receiver.say(&[known, message]).await;
+        receiver.say(&[known, claim]).await;
         assert_eq!(receiver.last_word().await, LastWord::Aborted(AbortReason::Protocol), "{what}");
         program.end().await.assert_failed(1);
     }

@@ -456,9 +456,10 @@ fn files_that_were_verified_in_this_session_are_not_asked_about() {
     let starts: Vec<_> = told
         .into_iter()
         .skip_while(|decoded| matches!(decoded, Ok((Message::Accept { .. }, _))))
-        .map(|decoded| match decoded.unwrap().0 {
-            Message::Start { first, offset: 0, until, .. } => (first, until),
-            other => panic!("{other:?}"),
+        .map(|decoded| {
+            let message = decoded.unwrap().0;
+            let Message::Start { first, offset: 0, until, .. } = message else { panic!("{message:?}") };
+            (first, until)
         })
         .collect();
     assert_eq!(starts, [(2, 3), (4, 5), (6, 6)]);

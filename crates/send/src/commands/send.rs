@@ -67,7 +67,7 @@ async fn deliver(
         let opened = connect::open(met, stun_servers(config)).await;
         opened.map_err(|error| failure::meeting(error, Direction::Send, &server))
     };
-    let opened = unless_cancelled(cancel, opening).await?;
+    let opened = Box::pin(unless_cancelled(cancel, opening)).await?;
     reporter.report(transfer::connected(opened.0.transport.path));
     reporter.report(Event::AwaitingConsent);
     let sent = transfer::send(opened, source, reporter, cancel).await;

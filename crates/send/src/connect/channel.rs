@@ -47,8 +47,13 @@ pub async fn open(met: Met, stun: Vec<IceServer>) -> Result<(Channel, Rejoin), C
     let Met { session, mut pairing, mut ice_servers } = met;
     ice_servers.extend(stun.iter().cloned());
     let Session { secret, signal_keys, role, .. } = session;
-    let (sealer, opener) = halves(signal_keys);
-    let mut signals = Signals { pairing: &mut pairing, sealer, opener, generation: FIRST_GENERATION };
+    let (signal_sealer, signal_opener) = halves(signal_keys);
+    let mut signals = Signals {
+        pairing: &mut pairing,
+        sealer: signal_sealer,
+        opener: signal_opener,
+        generation: FIRST_GENERATION,
+    };
     let (sealer, opener, transport) = negotiate(&mut signals, &secret, role, ice_servers).await?;
     let rejoin = Rejoin::new(pairing.connection.server().clone(), secret, role, stun);
     Ok((Channel { sealer, opener, transport, pairing }, rejoin))

@@ -31,6 +31,9 @@ const FIRST_BACKOFF: Duration = Duration::from_millis(500);
 /// The longest such wait, so that a network that is back is used within seconds.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(2);
 
+/// The longest wait that a rendezvous may ask for and get.
+const LONGEST_REQUEST: Duration = Duration::from_secs(30);
+
 /// From this generation on there is at most one per [`LONGEST_BACKOFF`].
 const FREE_GENERATIONS: u32 = 10;
 
@@ -79,7 +82,8 @@ impl Rejoin {
             }
             let asked =
                 if let ConnectError::Refused { retry_after, .. } = error { retry_after } else { None };
-            sleep(asked.unwrap_or(jittered(backoff)?)).await;
+            let wait = asked.map_or_else(|| jittered(backoff), |asked| Ok(asked.min(LONGEST_REQUEST)));
+            sleep(wait?).await;
             backoff = LONGEST_BACKOFF.min(backoff * 2);
         }
     }
@@ -113,9 +117,9 @@ impl Rejoin {
         let (sealer, opener) = meeting.receive(&theirs)?;
         let mut signals = Signals { pairing, sealer, opener, generation: 0 };
         signals.send(&Signal::Generations { highest: self.highest }).await?;
-        let theirs =
+        let highest =
             timeout(STEP_DEADLINE, signals.generations()).await.map_err(|_| ConnectError::NoPath)??;
-        let next = self.highest.max(theirs).saturating_add(1);
+        let next = self.highest.max(highest).saturating_add(1);
         if next > MAX_GENERATIONS {
             return Err(ConnectError::Aborted(AbortReason::Internal));
         }

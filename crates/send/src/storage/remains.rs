@@ -67,11 +67,11 @@ impl Remains {
         let parts = if Parts::are_of(&manifest) { Parts::find(&root, &manifest) } else { None };
         let mut remains =
             Self { parts, found: Vec::new(), present_len: 0, descent: Descent::new(root), manifest };
-        let manifest = Arc::clone(&remains.manifest);
+        let all = Arc::clone(&remains.manifest);
         // Without a record nothing in a directory is known to come from an earlier transfer.
         let in_directories = remains.parts.is_some();
         let mut partial_count = 0;
-        for (entry, item) in manifest.entries().iter().enumerate() {
+        for (entry, item) in all.entries().iter().enumerate() {
             let EntryKind::File { size } = item.kind else { continue };
             if item.path.depth() > 1 && !in_directories {
                 continue;
@@ -115,7 +115,7 @@ impl Remains {
                 Place::Whole => {
                     let size = item.kind.size();
                     let opened = self.locate(item).and_then(|(dir, name)| open_regular(&dir, &name).ok());
-                    let marks = opened.and_then(|file| hash_to(&file, &[size], &mut progress));
+                    let marks = opened.and_then(|whole| hash_to(&whole, &[size], &mut progress));
                     if let Some((offset, hasher)) = marks.and_then(|mut marks| marks.pop()) {
                         let digest = hasher.finish();
                         checked.present.insert(entry, digest);

@@ -66,6 +66,7 @@ pub struct Sink {
     batch: Vec<Verified>,
     batch_len: u64,
     flusher: Flusher<Flushed>,
+    sync: Sync,
     saved: Vec<Saved>,
     unkept_attributes: usize,
     settled: bool,
@@ -130,12 +131,11 @@ impl Sink {
         options: SinkOptions,
         checked: Checked,
     ) -> Result<Self, SinkError> {
-        Self::with_sync(root, dir, manifest, options, checked, sync_all)
+        Self::with_sync((root, dir), manifest, options, checked, sync_all)
     }
 
     fn with_sync(
-        root: PathBuf,
-        dir: Dir,
+        (root, dir): (PathBuf, Dir),
         manifest: Arc<Manifest>,
         options: SinkOptions,
         checked: Checked,
@@ -173,6 +173,7 @@ impl Sink {
             batch: Vec::new(),
             batch_len: 0,
             flusher,
+            sync,
             saved: Vec::new(),
             unkept_attributes: 0,
             settled: false,
@@ -221,9 +222,10 @@ impl Sink {
         writing.written_len = end;
         writing.keep_mark();
         if end - writing.checkpoint_len >= CHECKPOINT_LEN {
-            let file = Arc::clone(writing.partial.file());
-            let files = vec![Arc::clone(&file)];
-            if self.flusher.try_submit(Job { files, tag: Flushed::Checkpoint { entry, file, len: end } }) {
+            let written = Arc::clone(writing.partial.file());
+            let files = vec![Arc::clone(&written)];
+            let tag = Flushed::Checkpoint { entry, file: written, len: end };
+            if self.flusher.try_submit(Job { files, tag }) {
                 writing.checkpoint_len = end;
             }
         }
@@ -406,7 +408,7 @@ impl Sink {
         {
             // A record that is not true is of no use.
             let root = Arc::clone(self.tree.root());
-            self.parts.take().into_iter().for_each(|parts| parts.remove(&root));
+            self.parts.take().into_iter().for_each(|untrue| untrue.remove(&root));
         }
     }
 

@@ -115,7 +115,7 @@ impl Link {
                 }));
                 true
             }
-            other => {
+            other @ (State::Down(_) | State::Closed) => {
                 self.0 = other;
                 false
             }

@@ -185,7 +185,7 @@ impl Task<'_> {
             () = cancel.cancelled() => Wake::Cancelled,
             Some(report) = maybe(reports.map(mpsc::Receiver::recv)) => Wake::Reported(report),
             Ok(permit) = maybe(jobs.map(mpsc::Sender::reserve_owned)) => Wake::Room(permit),
-            held = maybe(held) => Wake::Held(held.ok()),
+            told = maybe(held) => Wake::Held(told.ok()),
             wake = self.link.wake(!is_waiting) => Wake::Link(wake),
             answer = maybe(question) => Wake::Answered(answer),
             checked = maybe(checking) => Wake::Checked(checked),
@@ -245,7 +245,8 @@ impl Task<'_> {
             Interruption { kept: 0, total }
         };
         let interruption = saving.map_or_else(nothing, |saving| saving.tally.interruption());
-        if self.link.break_down() {
+        // Nothing is missing once everything is here; the sender has only not said yet that it knows.
+        if self.link.break_down() && !self.machine.is_complete() {
             self.reporter.report(Event::Reconnecting(interruption));
         }
     }
@@ -369,7 +370,7 @@ impl Task<'_> {
         let Some(saving) = &self.saving else { return };
         let event = resumed(&saving.manifest, file, offset);
         // A whole file is not gone on with; it is only not sent again.
-        if matches!(event, Event::Resumed { offset, size, .. } if 0 < offset && offset < size) {
+        if matches!(event, Event::Resumed { size, .. } if 0 < offset && offset < size) {
             saving.tally.go_to(file, offset);
             self.reporter.report(event);
         }

@@ -353,7 +353,7 @@ impl Receiver {
         if held.digest.as_ref() == Some(digest) {
             plan.proven = Some(offset);
         }
-        let next = plan.asked.front().or(plan.waiting.front());
+        let next = plan.asked.front().or_else(|| plan.waiting.front());
         if next.is_none_or(|next| next.file != file) {
             match plan.proven.take() {
                 Some(proven) => {

@@ -86,7 +86,7 @@ impl Sink {
         let current = self.current.take();
         let kept = match (leftovers, current) {
             (Leftovers::Keep, Some(Writing { entry, partial, written_len, .. })) => {
-                let synced = partial.file().sync_all().is_ok();
+                let synced = (self.sync)(&[Arc::clone(partial.file())]).is_ok();
                 self.leave(entry, partial, written_len, if synced { written_len } else { 0 })
             }
             (Leftovers::Keep, None) => None,
