@@ -32,7 +32,8 @@ impl Session {
                 receiver::Output::Commit { file, len, digest } => self.commit(file, len, &digest),
                 receiver::Output::Finish => self.outbox.push_back(Output::Finish),
                 receiver::Output::Done => self.outbox.push_back(Output::Done),
-                receiver::Output::StartOver { .. } => {}
+                // The page offers no beginning of its own.
+                receiver::Output::GoOn { .. } | receiver::Output::StartOver { .. } => {}
             }
         }
         has_writes
