@@ -336,7 +336,8 @@ class Reception {
     this.#isOver = true;
     clearTimeout(this.#timer);
     clearInterval(this.#pulse);
-    this.#channel?.close();
+    // The channel is left to the page, which closes the connection a moment later: closing a channel takes away from the
+    // other side what it has not read yet, and that is the reason why it ends.
     this.#signal.close();
   }
 }

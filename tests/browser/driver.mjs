@@ -171,8 +171,4 @@ export class Page {
   async violations() {
     return this.page.evaluate(() => window.violations);
   }
-
-  async close() {
-    await this.page.close({ runBeforeUnload: false });
-  }
 }

@@ -8,6 +8,7 @@ import { Browser } from './driver.mjs';
 const { kind, executable, isPrivate, cases } = JSON.parse(process.argv[2]);
 const browser = await Browser.launch(kind, executable, isPrivate);
 const told = [];
+// Pages stay open until the end: what they have to say last needs a moment.
 for (const { address, code, link, answer, quota } of cases) {
   const page = await browser.page();
   const one = { saved: [], ...page.seen };
@@ -35,7 +36,6 @@ for (const { address, code, link, answer, quota } of cases) {
     }
     one.title = await page.page.$eval('main section:not([hidden]) h1', (heading) => heading.textContent);
     one.complaints.push(...(await page.violations()));
-    await page.close();
   } catch (error) {
     one.error = String(error);
   }
