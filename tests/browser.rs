@@ -78,10 +78,10 @@ fn run(kind: Kind, cases: &[Value]) -> Vec<Value> {
     assert!(output.status.success(), "{kind:?}: {out}\n{err}");
     let told: Vec<Value> = serde_json::from_str(&out).unwrap_or_else(|_| panic!("not JSON: {out}\n{err}"));
     assert_eq!(told.len(), cases.len());
-    for (case, told) in cases.iter().zip(&told) {
-        assert_eq!(told["error"], Value::Null, "{kind:?} {case} {told:#}");
-        assert_eq!(told["complaints"], json!([]), "no violation of the policy, no error: {kind:?} {case}");
-        check_requests(case, told);
+    for (case, one) in cases.iter().zip(&told) {
+        assert_eq!(one["error"], Value::Null, "{kind:?} {case} {one:#}");
+        assert_eq!(one["complaints"], json!([]), "no violation of the policy, no error: {kind:?} {case}");
+        check_requests(case, one);
     }
     told
 }
@@ -89,7 +89,7 @@ fn run(kind: Kind, cases: &[Value]) -> Vec<Value> {
 /// Nothing is asked of anybody else, nothing with the secret, and before a tap nothing that could claim the code.
 #[track_caller]
 fn check_requests(case: &Value, told: &Value) {
-    let start = case["link"].as_str().or(case["address"].as_str()).unwrap();
+    let start = case["link"].as_str().or_else(|| case["address"].as_str()).unwrap();
     let (page, secret) = start.split_once('#').unwrap_or((start, "no secret"));
     for request in told["requests"].as_array().unwrap() {
         let request = text(request);

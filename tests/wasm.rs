@@ -34,7 +34,7 @@ fn the_committed_module_is_built_from_the_sources() {
 
 /// For every code point: whether each pattern matches, and where case and composition lead. As JSON, for those alone
 /// where that says something; and which code points are assigned.
-const ASK_THE_BROWSER: &str = r#"
+const ASK_THE_BROWSER: &str = r"
     const patterns = JSON.parse(process.argv[1]).map((source) => new RegExp(source, 'u'));
     const found = [];
     for (let point = 0; point <= 0x10ffff; point += 1) {
@@ -45,7 +45,7 @@ const ASK_THE_BROWSER: &str = r#"
         found.push([point, ...matches, text.normalize('NFC'), text.toLowerCase(), text.toUpperCase()]);
     }
     console.log(JSON.stringify(found));
-"#;
+";
 
 /// In a browser `wire` asks the browser what a character is. What it asks is asked of the same engine here.
 #[test]

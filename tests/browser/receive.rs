@@ -47,7 +47,7 @@ fn a_browser_receives_more_than_it_keeps_in_memory_wherever_it_keeps_it() {
         (Kind::Firefox, page(&server)),
         (Kind::PrivateFirefox, page(&server)),
         (Kind::Chromium, insecure.clone()),
-        (Kind::Firefox, insecure.clone()),
+        (Kind::Firefox, insecure),
     ] {
         let mut sending = alice.start(&["large.bin"]);
         let cases = [case(&mut sending, &page, Way::Link)];

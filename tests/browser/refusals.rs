@@ -47,9 +47,9 @@ fn declining_cancelling_and_codes_that_lead_nowhere_are_explained() {
             json!({ "address": page(&server), "code": "4711-0000" }),
         ];
         let told = run(kind, &cases);
-        for (told, title) in told.iter().zip(["Declined", "Cancelled", "This code leads nowhere"]) {
-            assert_eq!(told["title"], title, "{kind:?}");
-            assert_eq!(told["saved"], json!([]));
+        for (one, title) in told.iter().zip(["Declined", "Cancelled", "This code leads nowhere"]) {
+            assert_eq!(one["title"], title, "{kind:?}");
+            assert_eq!(one["saved"], json!([]));
         }
         declined.end().failed("declined_by_peer", 3);
         cancelled.end().failed("cancelled_by_peer", 3);

@@ -254,8 +254,8 @@ impl Session {
     #[must_use]
     pub fn file(&self, file: usize) -> Option<String> {
         let entry = self.manifest.as_ref()?.entries().get(file)?;
-        let file = output::File { path: entry.path.as_str(), size: entry.kind.size() };
-        serde_json::to_string(&file).ok().filter(|_| entry.kind.has_content())
+        let shown = output::File { path: entry.path.as_str(), size: entry.kind.size() };
+        serde_json::to_string(&shown).ok().filter(|_| entry.kind.has_content())
     }
 
     /// How many entries the manifest has.

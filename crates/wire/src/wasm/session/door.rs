@@ -27,7 +27,9 @@ impl Session {
                 self.stage = Stage::Greeting(Box::new(receiver));
                 self.relay(&hello);
             }
-            stage => self.stage = stage,
+            stage @ (Stage::Greeting(_) | Stage::Proving(_) | Stage::Met(_) | Stage::Over) => {
+                self.stage = stage
+            }
         }
     }
 

@@ -46,8 +46,9 @@ impl Session {
                 if signals.offer.replace(offer.fingerprint()).is_some() {
                     return self.fail("violation");
                 }
-                let (sdp, ice_servers) = (offer.sdp().to_owned(), std::mem::take(&mut self.ice_servers));
-                self.outbox.push_back(Output::Connect { sdp, ice_servers, channel: CHANNEL });
+                let ice_servers = std::mem::take(&mut self.ice_servers);
+                let checked = offer.sdp().to_owned();
+                self.outbox.push_back(Output::Connect { sdp: checked, ice_servers, channel: CHANNEL });
                 self.outbox.extend(signals.early.drain(..));
             }
             Signal::Candidate { generation: GENERATION, restart: 0, candidate, mid } => {
