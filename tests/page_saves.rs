@@ -42,7 +42,7 @@ fn python(program: &str, argument: &Path) -> Value {
 
 /// Receives in a browser what `sending` offers and saves it as `how` says.
 #[track_caller]
-fn save(browser: &Path, server: &Rendezvous, mut sending: Peer, how: Value) -> Value {
+fn save(browser: &Path, server: &Rendezvous, mut sending: Peer, how: &Value) -> Value {
     let link = text(&sending.event("code")["link"]);
     let port = server.address().rsplit(':').next().unwrap();
     let link = format!("http://localhost:{port}/#{}", link.split_once('#').unwrap().1);
@@ -83,7 +83,7 @@ fn fifty_files_are_saved_as_one_archive_with_and_without_a_service_worker() {
         files.iter().map(|(path, bytes)| (path.clone(), (bytes.len(), sha256(bytes)))).collect();
     for plain in [false, true] {
         let out = alice.path("out.zip");
-        let told = save(&browser, &server, alice.start(&["tree"]), json!({ "out": out, "plain": plain }));
+        let told = save(&browser, &server, alice.start(&["tree"]), &json!({ "out": out, "plain": plain }));
         assert_eq!((&told["archive"], &told["title"]), (&json!("tree.zip"), &json!("Saved")), "{told:#}");
         assert_eq!(told["isStreamed"], !plain, "with a service worker nothing is copied");
         let found: Vec<(String, usize, String)> = serde_json::from_value(python(READ_ARCHIVE, &out)).unwrap();
@@ -99,7 +99,7 @@ fn all_files_go_into_a_folder_and_replace_nothing() {
     let Some(browser) = browser() else { return };
     let (server, alice) = start();
     let files = fifty(&alice);
-    let told = save(&browser, &server, alice.start(&["tree"]), json!({ "folder": true }));
+    let told = save(&browser, &server, alice.start(&["tree"]), &json!({ "folder": true }));
     let saved: BTreeMap<String, String> = told["folder"]
         .as_array()
         .unwrap()
@@ -130,7 +130,7 @@ fn previews_show_media_and_text_and_run_nothing() {
     let names =
         ["note.txt", "picture.png", "drawing.svg", "page.html", "liar.png", "binary.txt", "program.exe"];
     let told =
-        save(&browser, &server, alice.start(&names), json!({ "size": { "width": 320, "height": 568 } }));
+        save(&browser, &server, alice.start(&names), &json!({ "size": { "width": 320, "height": 568 } }));
     let previews = &told["previews"];
     let shown = |name: &str| (previews[name]["element"].clone(), previews[name]["text"].clone());
     assert_eq!(shown("note.txt"), (json!("pre"), json!("zwei\n<b>Zeilen</b>")));

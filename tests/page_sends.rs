@@ -28,7 +28,7 @@ fn receiver(machine: &Machine) -> Value {
 
 /// Chooses `files` on the page and sends them as `how` says.
 #[track_caller]
-fn send(browser: &Path, server: &Rendezvous, files: &[PathBuf], how: Value) -> Value {
+fn send(browser: &Path, server: &Rendezvous, files: &[PathBuf], how: &Value) -> Value {
     let page = format!("http://localhost:{}/", server.address().rsplit(':').next().unwrap());
     let mut argument = json!({ "browser": browser, "address": page, "files": files });
     argument.as_object_mut().unwrap().extend(how.as_object().unwrap().clone());
@@ -62,8 +62,8 @@ fn assert_received(told: &Value) {
 #[track_caller]
 fn error(ended: &Value) -> Value {
     let out = text(&ended["out"]);
-    let events = out.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let error = events.filter(|event| event["event"] == "error").last();
+    let mut events = out.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let error = events.rfind(|event| event["event"] == "error");
     error.unwrap_or_else(|| panic!("no error: {out}"))["error"].clone()
 }
 
@@ -79,7 +79,7 @@ fn a_page_sends_files_of_every_awkward_size_to_a_terminal() {
         let bob = Machine::with_server(&server);
         let (name, bytes) = (format!("{len}.bin"), content(len));
         let file = alice.write(&name, &bytes);
-        let told = send(&browser, &server, &[file], json!({ "receiver": receiver(&bob) }));
+        let told = send(&browser, &server, &[file], &json!({ "receiver": receiver(&bob) }));
         assert_received(&told);
         assert!(bob.read(&name) == bytes, "{len} bytes");
     }
@@ -91,7 +91,7 @@ fn a_page_sends_several_files_to_a_page_whatever_their_names() {
     let (server, alice) = start();
     let files = [("größe 日本語.txt", content(3)), ("CON.txt", content(70_000)), ("empty", Vec::new())];
     let paths: Vec<_> = files.iter().map(|(name, bytes)| alice.write(name, bytes)).collect();
-    let told = send(&browser, &server, &paths, json!({}));
+    let told = send(&browser, &server, &paths, &json!({}));
     assert_eq!(told["title"], "Sent and verified", "{told:#}");
     let sent = ["größe 日本語.txt", "_CON.txt", "empty"];
     let saved = sent
@@ -108,11 +108,11 @@ fn a_phone_sends_and_a_phone_receives() {
     let long = format!("{}.jpg", "name".repeat(50));
     let file = alice.write(&long, &content(300_000));
     let size = json!({ "width": PHONE.0, "height": PHONE.1 });
-    let told = send(&browser, &server, std::slice::from_ref(&file), json!({ "size": size }));
+    let told = send(&browser, &server, std::slice::from_ref(&file), &json!({ "size": size }));
     assert_eq!(told["saved"][0]["sha256"], sha256(&alice.read(&long)).as_str(), "{told:#}");
     let bob = Machine::with_server(&server);
-    let told = send(&browser, &server, &[file], json!({ "size": size, "receiver": receiver(&bob) }));
-    assert_received(&told);
+    let sent = send(&browser, &server, &[file], &json!({ "size": size, "receiver": receiver(&bob) }));
+    assert_received(&sent);
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn a_wrong_code_is_used_up_and_the_page_shows_another() {
     let (eve, bob) = (Machine::with_server(&server), Machine::with_server(&server));
     let file = alice.write("a.txt", b"a");
     let how = json!({ "receiver": receiver(&bob), "guess": receiver(&eve) });
-    let told = send(&browser, &server, &[file], how);
+    let told = send(&browser, &server, &[file], &how);
     assert_eq!(error(&told["guessed"]), "wrong_code");
     assert!(text(&told["notice"]).contains("wrong code"), "{told:#}");
     assert_ne!(told["codes"][0], told["codes"][1]);
@@ -145,14 +145,14 @@ fn whoever_stops_it_the_other_side_is_told() {
     for (who, title, told_there) in stops {
         let bob = Machine::with_server(&server);
         let how = json!({ "receiver": receiver(&bob), "stop": who });
-        let told = send(&browser, &server, std::slice::from_ref(&large), how);
+        let told = send(&browser, &server, std::slice::from_ref(&large), &how);
         assert_eq!((&told["title"], error(&told["received"])), (&json!(title), json!(told_there)), "{who}");
     }
     for (who, here, there) in [
         ("sender", "Cancelled", "The sender has stopped it"),
         ("receiver", "The other side has stopped it", "Cancelled"),
     ] {
-        let told = send(&browser, &server, std::slice::from_ref(&large), json!({ "stop": who }));
+        let told = send(&browser, &server, std::slice::from_ref(&large), &json!({ "stop": who }));
         assert_eq!((&told["title"], &told["otherTitle"]), (&json!(here), &json!(there)), "{who}: {told:#}");
     }
 }

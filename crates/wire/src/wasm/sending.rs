@@ -370,10 +370,10 @@ impl Sending {
         {
             match output {
                 doors::Output::Say(message) => {
-                    self.outbox.push_back(Output::Say { frame: message.to_frame() })
+                    self.outbox.push_back(Output::Say { frame: message.to_frame() });
                 }
                 doors::Output::Open { code: None, .. } => {
-                    self.end(output::no_door(doors::Closed::NoNameplate))
+                    self.end(output::no_door(doors::Closed::NoNameplate));
                 }
                 doors::Output::Open { code, reissued, ttl, codes_left } => {
                     (waiting.code, waiting.ttl, waiting.codes_left) = (code, ttl, codes_left);

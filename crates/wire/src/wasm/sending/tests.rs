@@ -307,8 +307,8 @@ fn a_receiver_goes_on_behind_what_it_has() {
         let mut page = Page::new(&[("a", bytes.clone())]);
         let mut guest = Guest::meet(&mut page);
         guest.files.insert(0, bytes[..held].to_vec());
-        let digest = Sha256::digest(&bytes[..held]).into();
-        guest.held = vec![Held { file: 0, offset: held as u64, digest: Some(digest) }];
+        let digest = Some(Sha256::digest(&bytes[..held]).into());
+        guest.held = vec![Held { file: 0, offset: held as u64, digest }];
         guest.receive(&mut page).unwrap();
         assert!(page.sending.is_done());
         assert!(guest.files[&0] == bytes);

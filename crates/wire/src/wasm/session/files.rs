@@ -32,6 +32,7 @@ impl Session {
                 receiver::Output::Commit { file, len, digest } => self.commit(file, len, &digest),
                 receiver::Output::Finish => self.outbox.push_back(Output::Finish),
                 receiver::Output::Done => self.outbox.push_back(Output::Done),
+                // The page offers no beginning of its own.
                 receiver::Output::GoOn { .. } | receiver::Output::StartOver { .. } => {}
             }
         }
