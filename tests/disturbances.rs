@@ -179,25 +179,3 @@ fn end(sending: Peer, receiving: Peer) -> bool {
     }
     received.code == Some(0)
 }
-
-#[cfg(test)]
-mod tests {
-    use std::thread;
-
-    use super::run;
-
-    /// Runs of the suite; `chaos` makes as many as it is told.
-    const RUNS: u64 = 15;
-
-    /// Runs at a time: what takes longest is waiting for silence to be noticed.
-    const LANES: u64 = 3;
-
-    #[test]
-    fn fifteen_disturbed_transfers_arrive_as_they_were_sent() {
-        thread::scope(|scope| {
-            for lane in 0..LANES {
-                scope.spawn(move || (lane..RUNS).step_by(3).for_each(|seed| println!("{}", run(seed))));
-            }
-        });
-    }
-}

@@ -8,7 +8,6 @@ mod browser_view;
 mod chromium;
 mod cli;
 mod disks;
-mod disturbances;
 mod failures;
 mod harness;
 mod hostile;
