@@ -28,7 +28,7 @@ impl Session {
                 self.relay(&hello);
             }
             stage @ (Stage::Greeting(_) | Stage::Proving(_) | Stage::Met(_) | Stage::Over) => {
-                self.stage = stage
+                self.stage = stage;
             }
         }
     }
