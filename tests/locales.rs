@@ -141,9 +141,13 @@ fn variant(reason: &str) -> String {
 
 /// The part of `wire` that browsers run.
 fn sources_of_the_module() -> String {
-    let names =
-        ["output.rs", "session.rs", "ticket.rs", "sending.rs", "sending/doors.rs", "sending/output.rs"];
-    names.map(|name| read(&format!("crates/wire/src/wasm/{name}"))).concat()
+    let receiving = ["output.rs", "ticket.rs", "session.rs", "session/door.rs", "session/files.rs"];
+    let also = ["session/channel.rs", "session/signals.rs", "sending.rs", "sending/output.rs"];
+    [receiving.as_slice(), &also]
+        .concat()
+        .into_iter()
+        .map(|name| read(&format!("crates/wire/src/wasm/{name}")))
+        .collect()
 }
 
 /// `fail('REASON'` and the last word of `stop(…, 'REASON')` and `allow(…, 'REASON')`.

@@ -1,6 +1,7 @@
 //! What a user of `send` would notice: real processes, real sockets, real files.
 
 #![cfg(unix)]
+#![allow(dead_code, reason = "some helpers are for the program `chaos`, which has the same")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test's helper fails as its test does")]
 
 mod browser;

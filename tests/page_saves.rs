@@ -61,7 +61,7 @@ fn sha256(bytes: &[u8]) -> String {
 
 /// Fifty files in folders, with names of every script and some that try to be more than a name.
 fn fifty(machine: &Machine) -> BTreeMap<String, Vec<u8>> {
-    let odd = ["größe 日本語", "שלום", "it's $HOME `x`", "&lt;b&gt;", "100%", "a;b", "'(x)'*", "-rf"];
+    let odd = ["größe 日本語", "שלום", "it's $HOME `x`", "&lt;b&gt;", "100%", "a;b", "'(x)'+", "-rf"];
     let name = |index: usize| match odd.get(index) {
         Some(odd) => format!("tree/{odd}.txt"),
         None => format!("tree/folder {}/{index}.bin", index % 5),

@@ -31,6 +31,7 @@ async function saveAll(save) {
   isBusy = true;
   updated = 0;
   setBusy(true);
+  element('save-state').textContent = '';
   try {
     const isSaved = await save(files, report);
     say(isSaved ? text('done.all-saved', { count: files.length }) : text('done.all-stopped'));

@@ -33,9 +33,9 @@ fn wasm(directory: Option<PathBuf>) -> Result<()> {
             .remove_name_section(true)
             .remove_producers_section(true)
             .generate(&directory)?;
-        for name in [format!("{name}.js"), format!("{name}_bg.wasm")] {
-            let made = fs::metadata(directory.join(&name)).with_context(|| format!("{name} was not made"))?;
-            report(&name, made.len());
+        for file in [format!("{name}.js"), format!("{name}_bg.wasm")] {
+            let made = fs::metadata(directory.join(&file)).with_context(|| format!("{file} was not made"))?;
+            report(&file, made.len());
         }
     }
     Ok(())
