@@ -379,6 +379,15 @@ fn a_partial_of_less_than_a_chunk_is_not_kept() {
 }
 
 #[test]
+fn directories_that_came_to_nothing_do_not_stay_in_the_way_of_the_next_transfer() {
+    let output = scratch();
+    let mut sink = sink(output.path(), vec![file("a/b/half", 200_000), file("a/c", 1)]);
+    sink.write(0, 0, b"hardly begun").unwrap();
+    assert_eq!(sink.abort(Leftovers::Keep), None);
+    assert_eq!(names(output.path()), [""; 0]);
+}
+
+#[test]
 fn a_discarded_transfer_leaves_nothing_but_what_was_complete() {
     let output = scratch();
     let entries = vec![file("a/done", 1), file("a/b/half", 200_000)];
@@ -549,8 +558,9 @@ fn bytes_that_do_not_match_their_digest_never_become_a_file() {
     sink.write(0, 0, &vec![1; 100_000]).unwrap();
     assert!(matches!(sink.commit(0, 100_000, [0; 32]), Err(SinkError::DigestMismatch { .. })));
     assert!(matches!(sink.write_whole(1, b"x", [0; 32]), Err(SinkError::DigestMismatch { .. })));
-    assert_eq!(names(output.path()), [""; 0]);
+    assert_eq!(names(output.path()), [".a.parts.json"], "while it is under way");
     assert!(matches!(sink.finish(), Err(SinkError::Incomplete { missing_count: 2 })));
+    assert_eq!(names(output.path()), [""; 0]);
 }
 
 #[test]

@@ -94,11 +94,12 @@ impl Sink {
                 if let Some(writing) = current {
                     writing.partial.discard();
                 }
-                self.remove_empty_directories();
                 None
             }
         };
         if leftovers == Leftovers::Discard || (kept.is_none() && !self.has_something()) {
+            // Without the record they would be somebody else's to the next transfer, which would go beside them.
+            self.remove_empty_directories();
             self.forget_parts();
         }
         kept
