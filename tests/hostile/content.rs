@@ -283,6 +283,20 @@ async fn a_sender_that_ignores_its_credit_does_not_make_memory_grow() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_complete_and_verified_is_received_whatever_the_sender_says_then() {
+    let host = Host::start().await;
+    let room = Room::new();
+    let (program, mut sender, digest) = accepted(&host, &room).await;
+    sender.say(&[data(0, 0, HELLO), end(0, HELLO), data(1, 0, HELLO), end(1, HELLO)]).await;
+    sender.say(&[Message::TransferEnd { digest }]).await;
+    assert!(sender.hear_until(|message| matches!(message, Message::Done { .. })).await);
+    sender.say(&[Message::Abort { reason: AbortReason::Cancelled, file: None }]).await;
+    let ending = program.end().await;
+    assert_eq!(ending.status, Some(0), "{ending:#?}");
+    assert!(ending.stdout.contains("\"finished\""), "{ending:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_receiver_whose_done_was_not_acknowledged_says_it_again_when_they_meet_again() {
     let host = Host::start().await;
     let room = Room::new();

@@ -64,6 +64,8 @@ pub(super) struct Remains {
     pub(super) saved_count: u64,
     /// The unfinished file that stays.
     pub(super) kept: Option<Kept>,
+    /// Whether everything is in place, verified and synced.
+    pub(super) is_complete: bool,
 }
 
 /// The thread's state.
@@ -94,7 +96,7 @@ impl Disk {
             }
         }
         let kept = self.sink.abort(Leftovers::Keep);
-        Remains { saved_count: self.saved_count, kept }
+        Remains { saved_count: self.saved_count, kept, is_complete: false }
     }
 
     fn perform_all(&mut self, record: &Opened, steps: &[Step]) -> Result<Course, Report> {
@@ -157,12 +159,13 @@ impl Disk {
             }
             Err(error) => Err(error),
         };
+        let is_complete = finished.is_ok();
         let report = match finished {
             Ok(finished) => Report::Finished { unkept_attributes: finished.unkept_attributes },
             Err(error) => Report::Failed { file: None, error },
         };
         let _ = self.reports.blocking_send(report);
-        Remains { saved_count: self.saved_count, kept: None }
+        Remains { saved_count: self.saved_count, kept: None, is_complete }
     }
 
     fn announce(&mut self, saved: Vec<Saved>) {

@@ -20,7 +20,7 @@ use super::offered::Offered;
 use super::pipe::Opened;
 use super::pulse::Beat;
 use super::saving::Saving;
-use super::tally::{resumed, summary};
+use super::tally::resumed;
 use super::{Error, FAREWELL_DEADLINE, PROGRESS_INTERVAL};
 use crate::connect::{Channel, Rejoin};
 use crate::report::{Ask, AskError, Consent, Event, Interruption, Reporter, Summary, Warning};
@@ -112,16 +112,10 @@ impl Task<'_> {
         // Whether the last words arrive changes nothing about what happened.
         let _ = timeout(FAREWELL_DEADLINE, self.say_the_rest()).await;
         let _ = timeout(FAREWELL_DEADLINE, self.link.close()).await;
-        match (outcome, self.saving) {
-            (Ok(()), Some(saving)) => Ok(Received {
-                what: summary(&saving.manifest),
-                moved: saving.tally.moved(),
-                elapsed: saving.tally.elapsed(),
-                place: saving.place,
-            }),
-            (Ok(()), None) => Err(Failure::new(Error::Lost)),
-            (Err(error), None) => Err(Failure::new(error)),
-            (Err(error), Some(saving)) => Err(saving.fail(error, &self.receiving.output).await),
+        match (self.saving, outcome) {
+            (Some(saving), outcome) => saving.end(outcome, &self.receiving.output).await,
+            (None, Ok(())) => Err(Failure::new(Error::Lost)),
+            (None, Err(error)) => Err(Failure::new(error)),
         }
     }
 

@@ -13,8 +13,8 @@ use wire::transfer::receiver::Held;
 use super::Error;
 use super::disk::{Disk, Job, Remains, Report};
 use super::pipe::spawn;
-use super::receive::Failure;
-use super::tally::Tally;
+use super::receive::{Failure, Received};
+use super::tally::{Tally, summary};
 use crate::report::{Event, Reporter, Warning};
 use crate::storage::Sink;
 
@@ -87,18 +87,25 @@ impl Saving {
         self.held = Some(held);
     }
 
-    /// Lets the disk thread put away what is worth keeping, and says what that is.
-    pub(super) async fn fail(self, error: Error, output: &Path) -> Failure {
-        let Self { manifest, jobs, next, reports, remains, .. } = self;
+    /// Lets the disk thread end, and says what came of it. What was complete and verified is received, whatever the other side
+    /// said then or this side's user wanted: nothing of it can be taken back.
+    pub(super) async fn end(self, outcome: Result<(), Error>, output: &Path) -> Result<Received, Failure> {
+        let Self { manifest, tally, jobs, next, reports, remains, place, .. } = self;
         drop((jobs, next, reports));
+        let received =
+            || Received { what: summary(&manifest), moved: tally.moved(), elapsed: tally.elapsed(), place };
+        let Err(error) = outcome else { return Ok(received()) };
         let remains = timeout(DISK_DEADLINE, remains).await.ok().and_then(Result::ok);
+        if remains.as_ref().is_some_and(|remains| remains.is_complete) {
+            return Ok(received());
+        }
         let saved_count = remains.as_ref().map_or(0, |remains| remains.saved_count);
         let kept = remains.and_then(|remains| remains.kept);
-        Failure {
+        Err(Failure {
             error,
             saved_count,
             file_count: u64::from(manifest.file_count()),
             partial: kept.map(|kept| output.join(kept.path)),
-        }
+        })
     }
 }
