@@ -43,11 +43,12 @@ fn main() -> ExitCode {
 async fn run(command: Command, config: &Config, ui: &Ui) -> Result<(), Error> {
     let cancel = CancellationToken::new();
     let interrupt = cancel.clone();
+    let mut interrupts = Interrupts::listen();
     let watching = tokio::spawn(async move {
-        interrupted().await;
+        interrupts.next().await;
         interrupt.cancel();
         // Whoever asks twice does not want to wait for goodbyes.
-        interrupted().await;
+        interrupts.next().await;
         quit();
     });
     let outcome = match command {
@@ -82,21 +83,51 @@ async fn receive(
     Box::pin(commands::receive::run(secret, config, (ui, ui), cancel)).await
 }
 
-/// Waits for Ctrl-C, or to be told to end.
-async fn interrupted() {
-    #[cfg(unix)]
-    {
+/// Ctrl-C, and being told to end. Listened to from the moment this is made: whoever sees a prompt may press it.
+#[cfg(unix)]
+struct Interrupts {
+    signals: [Option<tokio::signal::unix::Signal>; 2],
+}
+
+#[cfg(unix)]
+impl Interrupts {
+    fn listen() -> Self {
         use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => return,
-                _ = terminate.recv() => return,
-            }
+        Self { signals: [SignalKind::interrupt(), SignalKind::terminate()].map(|kind| signal(kind).ok()) }
+    }
+
+    /// Waits for the next one. A process that cannot be told goes on.
+    async fn next(&mut self) {
+        let [interrupt, terminate] = &mut self.signals;
+        tokio::select! {
+            () = told(interrupt) => {}
+            () = told(terminate) => {}
         }
     }
-    // A process that cannot be told goes on.
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
+}
+
+#[cfg(unix)]
+async fn told(signal: &mut Option<tokio::signal::unix::Signal>) {
+    match signal {
+        Some(signal) => drop(signal.recv().await),
+        None => std::future::pending().await,
+    }
+}
+
+#[cfg(not(unix))]
+struct Interrupts;
+
+#[cfg(not(unix))]
+impl Interrupts {
+    fn listen() -> Self {
+        Self
+    }
+
+    /// Waits for the next one. A process that cannot be told goes on.
+    async fn next(&mut self) {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
     }
 }
 
