@@ -140,7 +140,6 @@ fn whoever_stops_it_the_other_side_is_told() {
     let stops = [
         ("sender", "Cancelled", "cancelled_by_peer"),
         ("receiver", "The other side has stopped it", "interrupted"),
-        ("page", "", "peer_lost"),
     ];
     for (who, title, told_there) in stops {
         let bob = Machine::with_server(&server);
