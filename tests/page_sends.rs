@@ -129,3 +129,29 @@ fn a_wrong_code_is_used_up_and_the_page_shows_another() {
     assert_received(&told);
     assert_eq!(eve.names(), Vec::<String>::new());
 }
+
+#[test]
+fn whoever_stops_it_the_other_side_is_told() {
+    let Some(browser) = browser() else { return };
+    let (server, alice) = start();
+    let large = alice.path("large.bin");
+    // Holes read as zeros.
+    std::fs::File::create(&large).unwrap().set_len(3_000_000_000).unwrap();
+    let stops = [
+        ("sender", "Cancelled", "cancelled_by_peer"),
+        ("receiver", "The other side has stopped it", "interrupted"),
+    ];
+    for (who, title, told_there) in stops {
+        let bob = Machine::with_server(&server);
+        let how = json!({ "receiver": receiver(&bob), "stop": who });
+        let told = send(&browser, &server, std::slice::from_ref(&large), &how);
+        assert_eq!((&told["title"], error(&told["received"])), (&json!(title), json!(told_there)), "{who}");
+    }
+    for (who, here, there) in [
+        ("sender", "Cancelled", "The sender has stopped it"),
+        ("receiver", "The other side has stopped it", "Cancelled"),
+    ] {
+        let told = send(&browser, &server, std::slice::from_ref(&large), &json!({ "stop": who }));
+        assert_eq!((&told["title"], &told["otherTitle"]), (&json!(here), &json!(there)), "{who}: {told:#}");
+    }
+}
