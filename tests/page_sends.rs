@@ -147,6 +147,10 @@ fn whoever_stops_it_the_other_side_is_told() {
         let told = send(&browser, &server, std::slice::from_ref(&large), &how);
         assert_eq!((&told["title"], error(&told["received"])), (&json!(title), json!(told_there)), "{who}");
     }
+    let bob = Machine::with_server(&server);
+    let how = json!({ "receiver": receiver(&bob), "stop": "page" });
+    let told = send(&browser, &server, std::slice::from_ref(&large), &how);
+    assert_eq!(error(&told["received"]), "interrupted", "{told:#}");
     for (who, here, there) in [
         ("sender", "Cancelled", "The sender has stopped it"),
         ("receiver", "The other side has stopped it", "Cancelled"),

@@ -12,7 +12,7 @@ const LOW_WATER = 2 << 20;
 /** More than anybody who reads lets wait: a side that only asks and takes no answers. */
 const MAX_WAITING = 64 << 20;
 /** How long the last words may take behind what already waits in the channel: milliseconds. */
-const FAREWELL = 10_000;
+const FAREWELL = 30_000;
 /** Between two looks at the clock: milliseconds. */
 const TICK = 500;
 /** Between two reports of progress: milliseconds. */
@@ -48,8 +48,6 @@ class FarChannel {
     this.#sent = total;
     if (this.bufferedAmount <= this.bufferedAmountLowThreshold) this.onbufferedamountlow?.();
   }
-
-  close() {}
 }
 
 /** One attempt to send. */
@@ -65,6 +63,8 @@ class Delivery {
   #timer;
   #reported = 0;
   #isOver = false;
+  /** When the connection is let go of although the other side has not closed it. */
+  #late;
 
   /**
    * @param {WebAssembly.Memory} memory
@@ -104,29 +104,34 @@ class Delivery {
         return this.#handleRecord(message.data);
       case 'channel-closed':
       case 'lost':
-        return this.#run(() => this.#sending.handleLost());
+        return this.#handleLost();
       case 'cancel':
         return this.#run(() => this.#sending.cancel());
     }
   }
 
-  /** Does nothing more. What the channel holds still leaves, then the page may let go of the connection. */
+  /**
+   * Does nothing more. The page lets go of the connection once the other side has closed it, having read the last words:
+   * a channel that is closed from here takes away what was not read yet.
+   */
   end() {
     if (this.#isOver) return;
     this.#isOver = true;
     clearInterval(this.#timer);
     this.#resume();
     this.#signal.close();
-    const channel = this.#channel;
-    const over = () => {
-      clearTimeout(late);
-      channel?.close();
-      if (delivery === this) tell({ type: 'over' });
-    };
-    const late = setTimeout(over, FAREWELL);
-    if (!channel || channel.bufferedAmount === 0) return over();
-    channel.bufferedAmountLowThreshold = 0;
-    channel.onbufferedamountlow = over;
+    if (this.#channel) this.#late = setTimeout(() => this.#release(), FAREWELL);
+    else this.#release();
+  }
+
+  #release() {
+    clearTimeout(this.#late);
+    if (delivery === this) tell({ type: 'over' });
+  }
+
+  #handleLost() {
+    this.#run(() => this.#sending.handleLost());
+    if (this.#isOver) this.#release();
   }
 
   /** @param {() => void} happened  Tells the protocol what did. */
@@ -181,7 +186,7 @@ class Delivery {
     channel.binaryType = 'arraybuffer';
     channel.bufferedAmountLowThreshold = LOW_WATER;
     channel.onmessage = ({ data }) => this.#handleRecord(data);
-    channel.onclose = () => this.#run(() => this.#sending.handleLost());
+    channel.onclose = () => this.#handleLost();
     if (channel.readyState === 'open') this.#handleOpen(channel);
     else channel.onopen = () => this.#handleOpen(channel);
   }

@@ -2,11 +2,11 @@
  * Sends from a browser. The only argument is JSON: `{browser, address, files, …}` with paths of files to choose, and who
  * receives: `receiver: {program, args, env, directory}` is a command in whose arguments `CODE` is replaced; without it a second
  * page receives, by the link. `guess` lets a command with a wrong code try first. `stop` is who ends it once bytes move:
- * `sender`, `receiver`, or `page` which is closed. `size` is that of both pages. Prints one line of JSON: what was shown, and
- * what was seen on the way.
+ * `sender`, `receiver`, or `page`, which is closed, whereupon the receiver looks for it and is stopped. `size` is that of both
+ * pages. Prints one line of JSON: what was shown, and what was seen on the way.
  */
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { on, once } from 'node:events';
 import { heading, open, openBeside, saveAll } from './browser.mjs';
 
 const { browser: executable, address, files, receiver, guess, stop, size } = JSON.parse(process.argv[2]);
@@ -23,6 +23,11 @@ function run({ program, args, env, directory }, code) {
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => (out += data));
   const ended = once(child, 'close').then(([status]) => ({ status, out }));
   return { child, ended };
+}
+
+/** Once a command has said this. */
+async function said({ stdout }, text) {
+  for await (const [data] of on(stdout, 'data')) if (String(data).includes(text)) return;
 }
 
 /** The code that is shown, once it is another than the last. */
@@ -68,7 +73,11 @@ try {
       await page.locator('#sending-amount:not(:empty)').waitFor();
       if (stop === 'sender') await page.locator('#sending .stop-sending').click();
       if (stop === 'receiver') child.kill('SIGINT');
-      if (stop === 'page') await page.close();
+      if (stop === 'page') {
+        // It may come back: the receiver waits for it until it is stopped.
+        await Promise.all([said(child, '"reconnecting"'), page.close()]);
+        child.kill('SIGINT');
+      }
     }
     if (stop !== 'page') await shownEnd();
     told.received = await ended;

@@ -23,7 +23,8 @@ pub(crate) fn bins() -> &'static Bins {
 }
 
 /// Builds with the profile and into the directory of this test, so that what it was linked with is used again. Naming
-/// this package as well gives dependencies the features that they have here.
+/// this package and the one that makes the page's module as well gives dependencies the features that they have when the
+/// tests of the whole workspace are built.
 fn build() -> Bins {
     let scratch = scratch();
     let target = scratch.parent().unwrap();
@@ -40,7 +41,7 @@ fn build() -> Bins {
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .args(["build", "--bins", "--message-format=json", "--profile", profile, "--target-dir"])
         .arg(target)
-        .args(["-p", "send", "-p", "rendezvous", "-p", env!("CARGO_PKG_NAME")])
+        .args(["-p", "send", "-p", "rendezvous", "-p", "xtask", "-p", env!("CARGO_PKG_NAME")])
         .stderr(Stdio::inherit())
         .output()
         .unwrap();
