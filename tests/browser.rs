@@ -5,6 +5,7 @@
 mod first_load;
 mod receive;
 mod refusals;
+mod stops;
 
 use std::env;
 use std::io::Write;

@@ -29,7 +29,7 @@ for (const { address, code, link, answer, quota } of cases) {
       one.asked = await page.text('#confirm');
       await page.click(answer === 'decline' ? '#decline' : '#accept');
       if (answer === 'cancel') {
-        await page.shown('#amount:not(:empty)');
+        await page.shown('#speed:not(:empty)');
         await page.click('#cancel');
       }
       if ((await page.shown('#done', '#failed')) === '#done') one.saved = await saveAll(page);
