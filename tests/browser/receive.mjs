@@ -1,12 +1,12 @@
 /**
  * Receives in a browser, one case after the other. The only argument is JSON: `{kind, executable, isPrivate, cases}`,
  * each case `{address, code}` with a code to type at the page at `address`, or `{link}`; `answer` may be `decline` or
- * `cancel`, and `quota` how much the origin may store, in bytes (Chromium). Prints one line of JSON: for each case where the person ended up, and what was seen on the way.
+ * `cancel`, and `quota` how much may be stored, in bytes; Firefox takes that of the first case for all. Prints one line of JSON: for each case where the person ended up, and what was seen on the way.
  */
 import { Browser } from './driver.mjs';
 
 const { kind, executable, isPrivate, cases } = JSON.parse(process.argv[2]);
-const browser = await Browser.launch(kind, executable, isPrivate);
+const browser = await Browser.launch(kind, executable, { isPrivate, quota: cases[0].quota });
 const told = [];
 // Pages stay open until the end: what they have to say last needs a moment.
 for (const { address, code, link, answer, quota } of cases) {

@@ -4,8 +4,8 @@ use std::fs::File;
 
 use serde_json::json;
 
-use super::{BOTH, Kind, Way, case, has_browsers, page, run, start};
-use crate::harness::{Machine, Rendezvous, content};
+use super::{BOTH, Way, case, has_browsers, page, run, start};
+use crate::harness::{Machine, Rendezvous, content, text};
 
 #[test]
 fn a_wrong_code_is_explained_and_uses_up_one_attempt() {
@@ -94,10 +94,12 @@ fn a_full_storage_is_explained_and_the_sender_is_told() {
     }
     let (server, alice) = start();
     alice.write("large.bin", &content(30_000_000));
-    let mut sending = alice.start(&["large.bin"]);
-    let mut case = case(&mut sending, &page(&server), Way::Link);
-    case["quota"] = json!(8_000_000);
-    assert_eq!(run(Kind::Chromium, &[case])[0]["title"], "There is no room left");
-    let ended = sending.end();
-    assert!(!ended.events().is_empty());
+    for kind in BOTH {
+        let mut sending = alice.start(&["large.bin"]);
+        let mut case = case(&mut sending, &page(&server), Way::Link);
+        case["quota"] = json!(8_000_000);
+        assert_eq!(run(kind, &[case])[0]["title"], "There is no room left", "{kind:?}");
+        let error = sending.end().failed("peer_failed", 1);
+        assert!(text(&error["message"]).contains("its disk is full"), "{kind:?} {error}");
+    }
 }
