@@ -3,6 +3,7 @@
 //! Starting a browser takes longer than receiving a small file, so one browser goes through all cases of a test.
 
 mod first_load;
+mod frames;
 mod receive;
 mod refusals;
 mod stops;
