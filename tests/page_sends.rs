@@ -149,8 +149,8 @@ fn whoever_stops_it_the_other_side_is_told() {
     }
     let bob = Machine::with_server(&server);
     let how = json!({ "receiver": receiver(&bob), "stop": "page" });
-    let told = send(&browser, &server, std::slice::from_ref(&large), &how);
-    assert_eq!(error(&told["received"]), "interrupted", "{told:#}");
+    let left = send(&browser, &server, std::slice::from_ref(&large), &how);
+    assert_eq!(error(&left["received"]), "interrupted", "{left:#}");
     for (who, here, there) in [
         ("sender", "Cancelled", "The sender has stopped it"),
         ("receiver", "The other side has stopped it", "Cancelled"),
