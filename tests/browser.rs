@@ -4,6 +4,7 @@
 
 mod first_load;
 mod receive;
+mod reconnect;
 mod refusals;
 
 use std::env;
