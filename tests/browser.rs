@@ -5,6 +5,7 @@
 mod first_load;
 mod frames;
 mod receive;
+mod reconnect;
 mod refusals;
 mod stops;
 

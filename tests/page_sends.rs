@@ -131,6 +131,24 @@ fn a_wrong_code_is_used_up_and_the_page_shows_another() {
 }
 
 #[test]
+fn a_page_finds_its_receiver_again_and_goes_on() {
+    let Some(browser) = browser() else { return };
+    let (server, alice) = start();
+    let bytes = content(100 << 20);
+    let file = alice.write("large.bin", &bytes);
+    let bob = Machine::with_server(&server);
+    let told = send(&browser, &server, &[file], &json!({ "receiver": receiver(&bob), "pauses": true }));
+    assert_received(&told);
+    assert_eq!(sha256(&bob.read("large.bin")), sha256(&bytes));
+    let out = text(&told["received"]["out"]);
+    assert_eq!(
+        (out.matches(r#""event":"reconnecting""#).count(), out.matches(r#""event":"resumed""#).count()),
+        (1, 1),
+        "{out}"
+    );
+}
+
+#[test]
 fn whoever_stops_it_the_other_side_is_told() {
     let Some(browser) = browser() else { return };
     let (server, alice) = start();
@@ -149,8 +167,8 @@ fn whoever_stops_it_the_other_side_is_told() {
     }
     let bob = Machine::with_server(&server);
     let how = json!({ "receiver": receiver(&bob), "stop": "page" });
-    let told = send(&browser, &server, std::slice::from_ref(&large), &how);
-    assert_eq!(error(&told["received"]), "interrupted", "{told:#}");
+    let left = send(&browser, &server, std::slice::from_ref(&large), &how);
+    assert_eq!(error(&left["received"]), "interrupted", "{left:#}");
     for (who, here, there) in [
         ("sender", "Cancelled", "The sender has stopped it"),
         ("receiver", "The other side has stopped it", "Cancelled"),

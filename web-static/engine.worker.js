@@ -8,6 +8,8 @@ import { openSpool, sweep } from './spool.js';
 /** How long the two sides may take to know each other, and then to find a path: milliseconds. */
 const STEP_DEADLINE = 15_000;
 const PATH_DEADLINE = 30_000;
+/** How long the other side may take to answer a device that woke up: milliseconds. */
+const AWAKE_PATIENCE = 3_000;
 /** Between two reports of progress: milliseconds. */
 const REPORT_INTERVAL = 200;
 /** A browser saves files one by one; nobody does that more often. */
@@ -15,6 +17,8 @@ const MAX_FILES = 1000;
 
 /** Loaded with the first attempt: a visit alone needs no socket. @type {typeof import('./signal.js').Signal} */
 let Signal;
+/** @type {typeof import('./rejoin.js').Rejoin} */
+let Rejoin;
 
 const wire = init({ module_or_path: new URL('wire/wire_bg.wasm', import.meta.url) });
 
@@ -27,7 +31,9 @@ function tell(message) {
 class Reception {
   #memory;
   #session;
+  #address;
   #signal;
+  #rejoin;
   #isTouch;
   /** @type {(() => void | Promise<void>)[]} */
   #jobs = [];
@@ -36,18 +42,21 @@ class Reception {
   #timer = 0;
   #pulse = 0;
 
-  /** @type {RTCDataChannel | {send: (record: Uint8Array) => void, close: () => void} | undefined} */
+  /** @type {RTCDataChannel | {send: (record: Uint8Array) => void} | undefined} */
   #channel;
   #lastBeat = 0;
   #lastHeard = 0;
   #hasSent = false;
 
   #hasOffer = false;
+  #isAccepted = false;
   /** @type {import('./spool.js').Spool | undefined} */
   #spool;
   /** The file that is being written. */
   #file = -1;
+  /** Bytes that are stored; those of complete files among them. */
   #done = 0;
+  #committed = 0;
   #reported = 0;
   /** @type {{path: string, size: number, sha256: string, content: Blob}[]} */
   #received = [];
@@ -61,15 +70,25 @@ class Reception {
     this.#memory = memory;
     this.#isTouch = isTouch;
     this.#session = new Session(ticket, crypto.getRandomValues(new Uint8Array(64)));
-    const address = new URL(socketPath(), base);
-    address.protocol = address.protocol === 'https:' ? 'wss:' : 'ws:';
-    this.#signal = new Signal(address, {
-      opened: () => tell({ type: 'reached' }),
+    this.#address = new URL(socketPath(), base);
+    this.#address.protocol = this.#address.protocol === 'https:' ? 'wss:' : 'ws:';
+    this.#rejoin = new Rejoin({
+      attempt: () => this.run(() => this.#join()),
+      failed: () => this.run(() => this.#session.handleLost()),
+      gaveUp: () => this.run(() => this.#fail('lost')),
+    });
+    this.#signal = this.#connect(() => tell({ type: 'reached' }));
+    this.#allow(STEP_DEADLINE, 'no-answer');
+    this.run(() => {});
+  }
+
+  /** @param {() => void} [opened] */
+  #connect(opened = () => {}) {
+    return new Signal(this.#address, {
+      opened,
       heard: (frame) => this.run(() => this.#session.handleFrame(frame)),
       closed: () => this.run(() => this.#handleServerGone()),
     });
-    this.#allow(STEP_DEADLINE, 'no-answer');
-    this.run(() => {});
   }
 
   /** @param {() => void | Promise<void>} job  Something that happened. */
@@ -90,13 +109,16 @@ class Reception {
       case 'channel':
         return this.#takeChannel(message.channel);
       case 'channel-open':
-        this.#channel = { send: (record) => tell({ type: 'transmit', record }), close: () => {} };
+        this.#dropChannel();
+        this.#channel = { send: (record) => tell({ type: 'transmit', record }) };
         return this.#handleOpen();
       case 'record':
         return this.#handleRecord(message.data);
       case 'channel-closed':
       case 'lost':
         return this.run(() => this.#handleLost());
+      case 'awake':
+        return this.run(() => this.#handleAwake());
       case 'accept':
         return this.run(() => this.#accept());
       case 'decline':
@@ -146,15 +168,18 @@ class Reception {
       case 'prove':
         return tell({ type: 'proving' });
       case 'connect':
-        this.#allow(PATH_DEADLINE, 'no-path');
+        if (this.#rejoin.isApart) this.#rejoin.handleConnect();
+        else this.#allow(PATH_DEADLINE, 'no-path');
         return tell({ type: 'connect', sdp: output.sdp, iceServers: output.iceServers, channel: output.channel });
       case 'candidate':
         return tell({ type: 'candidate', candidate: { candidate: output.candidate, sdpMid: output.mid } });
       case 'transmit':
         this.#hasSent = true;
-        return this.#channel?.send(this.#session.record());
+        return this.#transmit(this.#session.record());
       case 'ask':
         return this.#ask(output);
+      case 'rewind':
+        return this.#rewind(output);
       case 'write':
         return this.#write(output);
       case 'commit':
@@ -168,6 +193,10 @@ class Reception {
         return this.#session.handleFinished();
       case 'done':
         return this.#finish();
+      case 'apart':
+        return this.#handleApart(output.retryAfter ?? undefined);
+      case 'back':
+        return this.#handleBack();
       case 'fail':
         return this.#fail(output.why, output.retryAfter ?? undefined);
     }
@@ -175,12 +204,30 @@ class Reception {
 
   /** @param {RTCDataChannel} channel */
   #takeChannel(channel) {
+    this.#dropChannel();
     this.#channel = channel;
     channel.binaryType = 'arraybuffer';
     channel.onmessage = ({ data }) => this.#handleRecord(data);
     channel.onclose = () => this.run(() => this.#handleLost());
     if (channel.readyState === 'open') this.#handleOpen();
     else channel.onopen = () => this.#handleOpen();
+  }
+
+  /** Nothing that still comes from this channel counts. */
+  #dropChannel() {
+    clearInterval(this.#pulse);
+    if (this.#channel && 'onmessage' in this.#channel) this.#channel.onmessage = this.#channel.onclose = this.#channel.onopen = null;
+    this.#channel = undefined;
+  }
+
+  /** @param {Uint8Array | undefined} record */
+  #transmit(record) {
+    if (!record) return;
+    try {
+      this.#channel?.send(record);
+    } catch {
+      // It closes, and says so itself.
+    }
   }
 
   #handleOpen() {
@@ -231,6 +278,7 @@ class Reception {
   }
 
   #accept() {
+    this.#isAccepted = true;
     this.#session.accept();
     this.#report();
   }
@@ -241,6 +289,13 @@ class Reception {
     this.#done += len;
     if (performance.now() - this.#reported >= REPORT_INTERVAL) this.#report();
     return this.#spool.write(new Uint8Array(this.#memory.buffer, this.#session.staging() + start, len));
+  }
+
+  /** @param {{file: number, offset: number}} what  What is behind it did not come from this sender's file. */
+  #rewind({ file, offset }) {
+    if (file !== this.#file) return;
+    this.#done = this.#committed + offset;
+    return this.#spool.rewind(offset);
   }
 
   /** @param {number} file */
@@ -257,6 +312,7 @@ class Reception {
     const content = await this.#spool.end();
     if (content.size !== len) throw new Error('the storage has lost something');
     this.#file = -1;
+    this.#committed += len;
     const { path } = JSON.parse(this.#session.file(file));
     this.#received.push({ path, size: len, sha256, content });
   }
@@ -299,19 +355,49 @@ class Reception {
   #flush() {
     for (let text = this.#session.poll(); text !== undefined; text = this.#session.poll()) {
       const output = JSON.parse(text);
-      if (output.do === 'transmit') this.#channel?.send(this.#session.record());
+      if (output.do === 'transmit') this.#transmit(this.#session.record());
       else if (output.do === 'say') this.#signal.send(output.frame);
     }
   }
 
   #handleServerGone() {
-    // Once there is a channel, the server is not needed any more.
-    if (!this.#hasOffer && !this.#channel) this.#fail('server-gone');
+    // Once there is a channel, the server is not needed until that breaks.
+    if (this.#rejoin.isApart) this.#session.handleLost();
+    else if (!this.#hasOffer && !this.#channel) this.#fail('server-gone');
   }
 
   #handleLost() {
     if (this.#session.isComplete) this.#finish();
-    else this.#fail(this.#hasOffer ? 'lost' : 'no-path');
+    else this.#session.handleLost();
+  }
+
+  /** @param {number} [retryAfter]  Seconds. */
+  #handleApart(retryAfter) {
+    this.#dropChannel();
+    this.#signal.close();
+    clearTimeout(this.#timer);
+    if (!this.#rejoin.isApart) tell({ type: 'reconnecting' });
+    this.#rejoin.handleApart(retryAfter);
+  }
+
+  #join() {
+    this.#signal = this.#connect();
+    this.#session.join(crypto.getRandomValues(new Uint8Array(64)));
+  }
+
+  #handleBack() {
+    this.#rejoin.handleBack();
+    tell({ type: 'resumed', isAccepted: this.#isAccepted });
+  }
+
+  /** The page is looked at again, or the network is another: whether the connection is still there shows within seconds. */
+  #handleAwake() {
+    this.#rejoin.hurry();
+    if (!this.#channel || this.#rejoin.isApart) return;
+    this.#session.ping();
+    const now = performance.now();
+    this.#lastBeat = now;
+    this.#lastHeard = now - silenceLimit() + AWAKE_PATIENCE;
   }
 
   /** @param {any} error */
@@ -336,6 +422,7 @@ class Reception {
     this.#isOver = true;
     clearTimeout(this.#timer);
     clearInterval(this.#pulse);
+    this.#rejoin.close();
     // The channel is left to the page, which closes the connection a moment later: closing a channel takes away from the
     // other side what it has not read yet, and that is the reason why it ends.
     this.#signal.close();
@@ -363,7 +450,7 @@ async function receive(page) {
   const { memory } = await wire;
   await reception?.clear();
   try {
-    ({ Signal } = await import('./signal.js'));
+    [{ Signal }, { Rejoin }] = await Promise.all([import('./signal.js'), import('./rejoin.js')]);
   } catch {
     return tell({ type: 'failed', why: 'server-gone' });
   }

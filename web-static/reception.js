@@ -26,6 +26,8 @@ let trace = '';
 let peer;
 let progress = new Progress(0, 0);
 /** What is offered, and then what is known of its arrival. */
+/** @type {{files: {path: string, size: number}[], size: number, isStream: boolean, leftOut: number} | undefined} */
+let offer;
 let arriving = { size: 0, isStream: false, path: '', way: '' };
 const wakefulness = new Wakefulness();
 
@@ -55,8 +57,9 @@ function handleFound(found) {
   else receive();
 }
 
-/** @param {{files: {path: string, size: number}[], size: number, isStream: boolean, leftOut: number}} offer */
-function handleOffer(offer) {
+/** @param {{files: {path: string, size: number}[], size: number, isStream: boolean, leftOut: number}} offered */
+function handleOffer(offered) {
+  offer = offered;
   arriving = { size: offer.size, isStream: offer.isStream, path: '', way: '' };
   show('confirm', offer);
   // Not before: a visit that leads nowhere leaves nothing behind.
@@ -91,7 +94,8 @@ on('refused', ({ why }) => show('enter', { mistake: why }));
 on('reached', () => show('connecting', { at: 'code' }));
 on('proving', () => remember(trace));
 on('connect', (offer) => {
-  show('connecting', { at: 'path' });
+  if (!isShown('reconnecting')) show('connecting', { at: 'path' });
+  peer?.close();
   peer = new Peer(engine(), offer);
 });
 on('candidate', ({ candidate }) => peer?.try(candidate));
@@ -102,8 +106,12 @@ on('progress', ({ done }) => {
   progress.update(done, performance.now());
   if (isShown('receiving')) showArriving();
 });
-on('reconnecting', () => show('reconnecting', { progress }));
-on('resumed', () => {
+on('reconnecting', () => {
+  leave();
+  show('reconnecting', { progress });
+});
+on('resumed', ({ isAccepted }) => {
+  if (!isAccepted) return offer && show('confirm', offer);
   progress.restart(performance.now());
   showArriving();
   lookAtPath();
@@ -124,6 +132,9 @@ document.addEventListener('screen', () => {
   if (isShown('failed')) leave();
   wakefulness.keep(isShown(...AT_WORK));
 });
+for (const [target, type] of [[window, 'online'], [window, 'pageshow'], [document, 'visibilitychange']]) {
+  target.addEventListener(type, () => document.visibilityState === 'visible' && ask({ type: 'awake' }));
+}
 window.addEventListener('pagehide', () => ask({ type: 'cancel' }));
 window.addEventListener('beforeunload', (event) => {
   if (isShown(...AT_WORK) || (isShown('done') && hasUnsaved())) event.preventDefault();

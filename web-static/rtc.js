@@ -81,9 +81,11 @@ export class Peer {
     return isNear(remote.address ?? '') ? 'network' : 'direct';
   }
 
-  /** Ends it, after the last words had time to leave. */
+  /** Ends it, after the last words had time to leave. Nothing more is heard of it. */
   close() {
-    this.#connection.onconnectionstatechange = null;
+    const connection = this.#connection;
+    connection.onconnectionstatechange = connection.onicecandidate = connection.ondatachannel = null;
+    if (this.#channel) this.#channel.onmessage = this.#channel.onclose = this.#channel.onopen = null;
     setTimeout(() => this.#connection.close(), 2000);
   }
 

@@ -12,6 +12,7 @@ import { hasText } from './text.js';
 import { Wakefulness } from './wake.js';
 import './views/choose.js';
 import './views/inviting.js';
+import './views/reconnecting.js';
 import './views/sending.js';
 
 /** @typedef {import('./send.files.js').Chosen} Chosen */
@@ -19,7 +20,7 @@ import './views/sending.js';
 /** More than that nobody chooses by hand, and a browser takes long to list them. */
 const MAX_FILES = 10_000;
 /** While one of these is shown, leaving the page takes the files away from whoever wants them. */
-const AT_WORK = ['inviting', 'awaiting', 'sending'];
+const AT_WORK = ['inviting', 'awaiting', 'sending', 'reconnecting'];
 
 /** @type {Chosen[]} */
 let chosen = [];
@@ -85,7 +86,8 @@ function handle({ data }) {
       notice = 'inviting.left-early';
       return showInvitation();
     case 'connect':
-      show('awaiting', { step: 'path' });
+      if (!isShown('reconnecting')) show('awaiting', { step: 'path' });
+      leave();
       peer = new Peer(/** @type {Worker} */ (worker), data);
       return;
     case 'answer':
@@ -96,6 +98,11 @@ function handle({ data }) {
       return peer?.transmit(data.record);
     case 'offered':
       return show('awaiting', { step: 'consent' });
+    case 'reconnecting':
+      leave();
+      return show('reconnecting', { progress });
+    case 'resumed':
+      return handleResumed(data);
     case 'accepted':
       return handleAccepted();
     case 'progress':
@@ -117,6 +124,15 @@ function showInvitation() {
 async function handleAccepted() {
   const size = chosen.reduce((sum, { file }) => sum + file.size, 0);
   progress = new Progress(size, performance.now());
+  show('sending', { progress, way });
+  way = (await peer?.path()) ?? '';
+  showSending();
+}
+
+/** @param {{isAccepted: boolean}} resumed */
+async function handleResumed({ isAccepted }) {
+  if (!isAccepted) return show('awaiting', { step: 'consent' });
+  progress.restart(performance.now());
   show('sending', { progress, way });
   way = (await peer?.path()) ?? '';
   showSending();
@@ -163,6 +179,9 @@ document.addEventListener('drop', async (event) => {
   if (isShown('choose') && event.dataTransfer) add(await dropped(event.dataTransfer));
 });
 document.addEventListener('screen', () => wakefulness.keep(isShown(...AT_WORK)));
+for (const [target, type] of [[window, 'online'], [window, 'pageshow'], [document, 'visibilitychange']]) {
+  target.addEventListener(type, () => document.visibilityState === 'visible' && worker?.postMessage({ type: 'awake' }));
+}
 window.addEventListener('pagehide', () => worker?.postMessage({ type: 'cancel' }));
 window.addEventListener('beforeunload', (event) => {
   if (isShown(...AT_WORK)) event.preventDefault();

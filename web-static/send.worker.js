@@ -2,6 +2,7 @@
  * Everything between the files, the channel and the socket when this page sends. It owns the protocol, which is `wire`, and
  * does what that says; the page shows it and owns what only a page can have: the connection, and the person.
  */
+import { Rejoin } from './rejoin.js';
 import { Reader, Unreadable } from './send.reader.js';
 import { Signal } from './signal.js';
 import init, { Offer, Sending, qrModules, socketPath } from './wire/sending.js';
@@ -55,12 +56,19 @@ class Delivery {
   #memory;
   #sending;
   #reader;
+  #address;
   #signal;
+  #rejoin;
   /** @type {RTCDataChannel | FarChannel | undefined} */
   #channel;
+  /** The channel that was given last, open or not. @type {RTCDataChannel | undefined} */
+  #given;
   /** Called once the channel has room. */
   #resume = () => {};
   #timer;
+  /** How many reads were wanted: what comes of an earlier one is for nobody. */
+  #turn = 0;
+  #isAccepted = false;
   #reported = 0;
   #isOver = false;
   /** When the connection is let go of although the other side has not closed it. */
@@ -74,15 +82,29 @@ class Delivery {
     this.#memory = memory;
     this.#reader = new Reader(files);
     this.#sending = new Sending(base, offer, crypto.getRandomValues(new Uint8Array(32)), performance.now());
-    const address = new URL(socketPath(), base);
-    address.protocol = address.protocol === 'https:' ? 'wss:' : 'ws:';
-    this.#signal = new Signal(address, {
+    this.#address = new URL(socketPath(), base);
+    this.#address.protocol = this.#address.protocol === 'https:' ? 'wss:' : 'ws:';
+    this.#rejoin = new Rejoin({
+      attempt: () => this.#run(() => this.#join()),
+      failed: () => this.#run(() => this.#sending.handleLost()),
+      gaveUp: () => this.#fail('lost'),
+    });
+    this.#signal = this.#connect();
+    this.#timer = setInterval(() => this.#run(() => this.#sending.handleTime(performance.now())), TICK);
+    this.#perform();
+  }
+
+  #connect() {
+    return new Signal(this.#address, {
       opened: () => {},
       heard: (frame) => this.#run(() => this.#sending.handleFrame(frame, performance.now())),
       closed: () => this.#run(() => this.#sending.handleServerGone()),
     });
-    this.#timer = setInterval(() => this.#run(() => this.#sending.handleTime(performance.now())), TICK);
-    this.#perform();
+  }
+
+  #join() {
+    this.#signal = this.#connect();
+    this.#sending.join();
   }
 
   /** @param {any} message  From the page. */
@@ -102,6 +124,8 @@ class Delivery {
         return this.#channel instanceof FarChannel ? this.#channel.handleSent(message.total) : undefined;
       case 'record':
         return this.#handleRecord(message.data);
+      case 'awake':
+        return this.#rejoin.hurry();
       case 'channel-closed':
       case 'lost':
         return this.#handleLost();
@@ -118,6 +142,7 @@ class Delivery {
     if (this.#isOver) return;
     this.#isOver = true;
     clearInterval(this.#timer);
+    this.#rejoin.close();
     this.#resume();
     this.#signal.close();
     if (this.#channel) this.#late = setTimeout(() => this.#release(), FAREWELL);
@@ -159,6 +184,7 @@ class Delivery {
       case 'visited':
         return tell({ type: 'visited', why: output.why });
       case 'connect':
+        this.#rejoin.handleConnect();
         return tell({ type: 'connect', iceServers: output.iceServers, channel: output.channel });
       case 'answer':
         return tell({ type: 'answer', sdp: output.sdp });
@@ -169,20 +195,52 @@ class Delivery {
       case 'transmit':
         return this.#transmit(this.#sending.record());
       case 'accepted':
+        this.#isAccepted = true;
         return tell({ type: 'accepted' });
       case 'read':
         this.#read(output);
         return;
       case 'done':
         return this.#finish();
+      case 'apart':
+        return this.#handleApart(output.retryAfter ?? undefined);
+      case 'back':
+        this.#rejoin.handleBack();
+        return tell({ type: 'resumed', isAccepted: this.#isAccepted });
       case 'fail':
-        this.end();
-        return tell({ type: 'failed', why: output.why, retryAfter: output.retryAfter ?? undefined });
+        return this.#fail(output.why, output.retryAfter ?? undefined);
     }
+  }
+
+  /**
+   * @param {string} why
+   * @param {number} [retryAfter]  Seconds.
+   */
+  #fail(why, retryAfter) {
+    this.end();
+    tell({ type: 'failed', why, retryAfter });
+  }
+
+  /** @param {number} [retryAfter]  Seconds. */
+  #handleApart(retryAfter) {
+    this.#dropChannel();
+    this.#signal.close();
+    if (!this.#rejoin.isApart) tell({ type: 'reconnecting' });
+    this.#rejoin.handleApart(retryAfter);
+  }
+
+  /** Nothing that still comes from this channel counts, and nothing waits for room in it. */
+  #dropChannel() {
+    if (this.#given) this.#given.onmessage = this.#given.onclose = this.#given.onopen = null;
+    this.#given = this.#channel = undefined;
+    this.#turn += 1;
+    this.#resume();
   }
 
   /** @param {RTCDataChannel} channel */
   #takeChannel(channel) {
+    this.#dropChannel();
+    this.#given = channel;
     channel.binaryType = 'arraybuffer';
     channel.bufferedAmountLowThreshold = LOW_WATER;
     channel.onmessage = ({ data }) => this.#handleRecord(data);
@@ -223,14 +281,16 @@ class Delivery {
 
   /** @param {{parts: {file: number, offset: number, len: number}[], done: number | null}} wanted */
   async #read({ parts, done }) {
+    const turn = (this.#turn += 1);
     try {
       if (this.#channel.bufferedAmount >= HIGH_WATER) await new Promise((resolve) => (this.#resume = () => resolve(undefined)));
       const read = await Promise.all(parts.map(({ file, offset, len }) => this.#reader.read(file, offset, len)));
+      if (turn !== this.#turn) return;
       this.#run(() => this.#place(read));
       if (done !== null) this.#report(done);
     } catch (error) {
       if (!(error instanceof Unreadable)) throw error;
-      this.#run(() => this.#sending.handleUnreadable(error.file));
+      if (turn === this.#turn) this.#run(() => this.#sending.handleUnreadable(error.file));
     }
   }
 

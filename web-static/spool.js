@@ -5,6 +5,7 @@
  * @typedef {object} Spool
  * @property {(file: number) => Promise<void>} begin
  * @property {(bytes: Uint8Array) => void | Promise<void>} write
+ * @property {(len: number) => void | Promise<void>} rewind  Only the first `len` bytes of the file stay.
  * @property {() => Promise<Blob>} end  The file, complete.
  * @property {() => Promise<void>} clear  Forgets everything.
  */
@@ -100,6 +101,13 @@ class Memory {
     this.#parts.push(bytes.slice());
   }
 
+  /** @param {number} len */
+  rewind(len) {
+    const all = new Blob(this.#parts);
+    this.#room += all.size - len;
+    this.#parts = [all.slice(0, len)];
+  }
+
   async end() {
     const file = new Blob(this.#parts);
     this.#parts = [];
@@ -161,6 +169,12 @@ class FileSystem {
     this.#offset += bytes.length;
   }
 
+  /** @param {number} len */
+  rewind(len) {
+    this.#access.truncate(len);
+    this.#offset = len;
+  }
+
   async end() {
     this.#access.flush();
     this.#access.close();
@@ -220,6 +234,17 @@ class Database {
     this.#part.set(bytes.subarray(0, fits), this.#len);
     this.#len += fits;
     return this.#len < PART_LEN ? undefined : this.#flush(bytes.slice(fits));
+  }
+
+  /** @param {number} len */
+  async rewind(len) {
+    const count = Math.floor(len / PART_LEN);
+    if (count < this.#count) {
+      const part = await settled(this.#database.transaction('parts').objectStore('parts').get([this.#file, count]));
+      this.#part.set(new Uint8Array(await part.arrayBuffer()));
+      this.#count = count;
+    }
+    this.#len = len - count * PART_LEN;
   }
 
   /** @param {Uint8Array} rest  What goes into the next part. */

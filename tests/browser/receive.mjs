@@ -1,15 +1,19 @@
 /**
  * Receives in a browser, one case after the other. The only argument is JSON: `{kind, executable, isPrivate, cases}`,
  * each case `{address, code}` with a code to type at the page at `address`, or `{link}`; `answer` may be `decline` or
- * `cancel`, and `quota` how much may be stored, in bytes; Firefox takes that of the first case for all. Prints one line of JSON: for each case where the person ended up, and what was seen on the way.
+ * `cancel`, `quota` how much may be stored, in bytes (Firefox takes that of the first case for all), and `pauses` processes that
+ * stop in the middle and go on once the page has noticed. Prints one line of JSON: for each case where the person ended up, and
+ * what was seen on the way.
  */
 import { Browser } from './driver.mjs';
 
 const { kind, executable, isPrivate, cases } = JSON.parse(process.argv[2]);
 const browser = await Browser.launch(kind, executable, { isPrivate, quota: cases[0].quota });
 const told = [];
+/** What Firefox says about a connection that was broken on purpose. */
+const BROKEN = /WebRTC: ICE failed/;
 // Pages stay open until the end: what they have to say last needs a moment.
-for (const { address, code, link, answer, quota } of cases) {
+for (const { address, code, link, answer, quota, pauses } of cases) {
   const page = await browser.page();
   const one = { saved: [], ...page.seen };
   told.push(one);
@@ -32,6 +36,7 @@ for (const { address, code, link, answer, quota } of cases) {
         await page.shown('#speed:not(:empty)');
         await page.click('#cancel');
       }
+      for (const id of pauses ?? []) await pause(page, id, one);
       if ((await page.shown('#done', '#failed')) === '#done') one.saved = await saveAll(page);
     }
     one.title = await page.page.$eval('main section:not([hidden]) h1', (heading) => heading.textContent);
@@ -40,8 +45,21 @@ for (const { address, code, link, answer, quota } of cases) {
     one.error = String(error);
   }
 }
+told.forEach((one, index) => {
+  if (cases[index].pauses) one.complaints = one.complaints.filter((complaint) => !BROKEN.test(complaint));
+});
 console.log(JSON.stringify(told));
 await browser.close();
+
+/** The process stands still until the page says that the connection is gone, and then the transfer goes on. */
+async function pause(page, id, one) {
+  await page.shown('#receiving #amount:not(:empty)');
+  process.kill(id, 'SIGSTOP');
+  await page.shown('#reconnecting');
+  one.kept = [...(one.kept ?? []), await page.text('#kept')];
+  process.kill(id, 'SIGCONT');
+  await page.shown('#receiving', '#verifying', '#done', '#failed');
+}
 
 /** Saves every file, and tells what was saved. */
 async function saveAll(page) {

@@ -2,14 +2,14 @@
  * Sends from a browser. The only argument is JSON: `{browser, address, files, …}` with paths of files to choose, and who
  * receives: `receiver: {program, args, env, directory}` is a command in whose arguments `CODE` is replaced; without it a second
  * page receives, by the link. `guess` lets a command with a wrong code try first. `stop` is who ends it once bytes move:
- * `sender`, `receiver`, or `page`, which is closed, whereupon the receiver looks for it and is stopped. `size` is that of both
- * pages. Prints one line of JSON: what was shown, and what was seen on the way.
+ * `sender`, `receiver`, or `page`, which is closed, whereupon the receiver looks for it and is stopped. With `pauses` the
+ * receiver stands still in between, until the page has noticed. `size` is that of both pages. Prints one line of JSON: what was shown, and what was seen on the way.
  */
 import { spawn } from 'node:child_process';
 import { on, once } from 'node:events';
 import { heading, open, openBeside, saveAll } from './browser.mjs';
 
-const { browser: executable, address, files, receiver, guess, stop, size } = JSON.parse(process.argv[2]);
+const { browser: executable, address, files, receiver, guess, stop, pauses, size } = JSON.parse(process.argv[2]);
 const options = size ? { viewport: size, hasTouch: true, isMobile: true } : {};
 const { browser, page, seen } = await open(executable, options);
 const children = [];
@@ -69,6 +69,12 @@ try {
   }
   if (receiver) {
     const { child, ended } = run(receiver, code);
+    if (pauses) {
+      await page.locator('#sending-amount:not(:empty)').waitFor();
+      child.kill('SIGSTOP');
+      await page.locator('#reconnecting:visible').waitFor();
+      child.kill('SIGCONT');
+    }
     if (stop) {
       await page.locator('#sending-amount:not(:empty)').waitFor();
       if (stop === 'sender') await page.locator('#sending .stop-sending').click();

@@ -166,6 +166,11 @@ impl Peer {
         writeln!(self.input.as_mut().unwrap(), "{line}").unwrap();
     }
 
+    /// Of its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a signal.
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();

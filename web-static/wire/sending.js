@@ -116,7 +116,7 @@ export class Sending {
         wasm.sending_handleFrame(this.__wbg_ptr, ptr0, len0, val2);
     }
     /**
-     * The channel is gone.
+     * The channel is gone; or what was to become another came to nothing.
      */
     handleLost() {
         wasm.sending_handleLost(this.__wbg_ptr);
@@ -185,6 +185,12 @@ export class Sending {
     get isMet() {
         const ret = wasm.sending_isMet(this.__wbg_ptr);
         return ret !== 0;
+    }
+    /**
+     * Looks for the receiver where the two meet again, over a new socket.
+     */
+    join() {
+        wasm.sending_join(this.__wbg_ptr);
     }
     /**
      * Asks for doors. `base` is the address of the page, under which receivers find it; `entropy` is 32 fresh random bytes.

@@ -108,6 +108,12 @@ export class Session {
         wasm.session_handleFrame(this.__wbg_ptr, ptr0, len0);
     }
     /**
+     * The channel is gone, or nobody was heard on it for too long; or what was to become another came to nothing.
+     */
+    handleLost() {
+        wasm.session_handleLost(this.__wbg_ptr);
+    }
+    /**
      * The channel is open.
      */
     handleOpen() {
@@ -146,6 +152,21 @@ export class Session {
     get isComplete() {
         const ret = wasm.session_isComplete(this.__wbg_ptr);
         return ret !== 0;
+    }
+    /**
+     * Looks for the sender where the two meet again, over a new socket. `entropy` is 64 fresh random bytes.
+     *
+     * # Errors
+     * An error when there is less entropy.
+     * @param {Uint8Array | number[]} entropy
+     */
+    join(entropy) {
+        const ptr0 = passArray8ToWasm0(entropy, wasm.__wbindgen_malloc);
+        const len0 = WASM_VECTOR_LEN;
+        const ret = wasm.session_join(this.__wbg_ptr, ptr0, len0);
+        if (ret[1]) {
+            throw takeFromExternrefTable0(ret[0]);
+        }
     }
     /**
      * Tells the sender that this side leaves.

@@ -7,15 +7,16 @@
 //! There are two modules, since most people only receive: with the feature `sending` it is [`Sending`] and what belongs to
 //! it, and without it [`Session`].
 
-#[cfg(all(target_arch = "wasm32", not(feature = "sending")))]
+mod connection;
+#[cfg(any(test, not(feature = "sending")))]
 mod output;
 #[cfg(any(test, feature = "sending"))]
 mod qr;
 #[cfg(any(test, feature = "sending"))]
 mod sending;
-#[cfg(all(target_arch = "wasm32", not(feature = "sending")))]
+#[cfg(any(test, not(feature = "sending")))]
 mod session;
-#[cfg(all(target_arch = "wasm32", not(feature = "sending")))]
+#[cfg(any(test, not(feature = "sending")))]
 mod ticket;
 
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -24,9 +25,9 @@ use wasm_bindgen::prelude::wasm_bindgen;
 pub use qr::qr_modules;
 #[cfg(any(test, feature = "sending"))]
 pub use sending::{Offer, Sending};
-#[cfg(all(target_arch = "wasm32", not(feature = "sending")))]
+#[cfg(any(test, not(feature = "sending")))]
 pub use session::Session;
-#[cfg(all(target_arch = "wasm32", not(feature = "sending")))]
+#[cfg(any(test, not(feature = "sending")))]
 pub use ticket::Ticket;
 
 /// Where the rendezvous' socket is, below the address of the page.

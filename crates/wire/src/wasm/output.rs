@@ -2,29 +2,24 @@
 
 use serde::Serialize;
 
+use super::connection::{self, Trouble};
 use crate::handshake::HandshakeError;
 use crate::message::AbortReason;
-use crate::signaling::{CloseReason, IceServer};
+use crate::signaling::CloseReason;
 use crate::transfer::TransferError;
 
 /// One thing to do, in the order given; becomes JSON.
 #[derive(Debug, Serialize)]
 #[serde(tag = "do", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 pub(super) enum Output {
-    /// Send this frame to the rendezvous.
-    Say { frame: String },
     /// The next frame uses the code up.
     Prove,
-    /// Both sides have proved themselves: answer this offer, with a channel of this number.
-    Connect { sdp: String, ice_servers: Vec<IceServer>, channel: u16 },
-    /// Try this address of the other side.
-    Candidate { candidate: String, mid: String },
-    /// Send what `Session::record` gives over the channel.
-    Transmit,
     /// Ask the user. Sizes in bytes.
     Ask { files: u32, size: u64, is_stream: bool, left_out: u32 },
+    /// Only the first `offset` bytes of this file stay; what follows is written behind them.
+    Rewind { file: u32, offset: u64 },
     /// Write these bytes of the staging buffer.
-    Write { file: u32, offset: u64, start: usize, len: usize },
+    Write { file: u32, start: usize, len: usize },
     /// The file is complete, and is what the sender read.
     Commit { file: u32, len: u64, sha256: String },
     /// Everything has arrived: store it, then `Session::finished`.
@@ -33,8 +28,15 @@ pub(super) enum Output {
     Written { len: usize },
     /// The sender knows that everything is here.
     Done,
+    /// The connection is gone: `Session::join` over a new socket, after some seconds if so many are given.
+    Apart { retry_after: Option<u32> },
+    /// There is another connection, and it goes on.
+    Back,
     /// It is over.
     Fail { why: &'static str, retry_after: Option<u32> },
+    /// What the connection wants.
+    #[serde(untagged)]
+    Connection(connection::Output),
 }
 
 /// A file of the offer.
@@ -86,8 +88,19 @@ pub(super) fn transfer(error: TransferError) -> &'static str {
     }
 }
 
+/// Why the two sides do not come together.
+pub(super) fn trouble(trouble: Trouble) -> &'static str {
+    match trouble {
+        Trouble::Unverified => "unverified",
+        Trouble::NoChannel => "no-channel",
+        Trouble::Violation => "violation",
+        Trouble::Aborted(reason) => aborted(reason),
+        Trouble::Closed(reason, _) => closed(reason),
+    }
+}
+
 /// Why the sender gave up.
-pub(super) fn aborted(reason: AbortReason) -> &'static str {
+fn aborted(reason: AbortReason) -> &'static str {
     match reason {
         AbortReason::Cancelled => "sender-cancelled",
         AbortReason::SourceChanged | AbortReason::SourceUnreadable => "source",

@@ -16,19 +16,14 @@ use wasm_bindgen::prelude::{JsError, wasm_bindgen};
 
 use self::output::Output;
 use self::reading::{Product, Reading};
+use super::connection::{self, Connection, Received, Trouble};
 use crate::code::{Code, Password};
-use crate::doors::{self, Doors, Place, Typed};
-use crate::generation::Generation;
+use crate::doors::{self, Doors, Typed};
 use crate::handshake::{Seed, Session};
-use crate::keys::{Binding, SessionSecret};
 use crate::link::ShareLink;
 use crate::message::{AbortReason, Message};
-use crate::record::{HEADER_LEN, MAX_RECORD_LEN, Opener, Sealer, TAG_LEN};
-use crate::signal::{
-    CheckedDescription, DescriptionKind, Fingerprint, MAX_CANDIDATES, Signal, SignalOpener, SignalSealer,
-    halves, is_usable_candidate,
-};
-use crate::signaling::{Body, ClientMessage, Door, ServerMessage};
+use crate::record::MAX_RECORD_LEN;
+use crate::signaling::{Door, Role, ServerMessage};
 use crate::transfer::{self, PING_INTERVAL, SILENCE_LIMIT, sender};
 
 pub use offer::Offer;
@@ -42,7 +37,6 @@ pub struct Sending {
     link: Option<ShareLink>,
     rng: ChaCha20Rng,
     stage: Stage,
-    path: Path,
     machine: transfer::Sender,
     reading: Reading,
     pulse: Pulse,
@@ -55,7 +49,7 @@ pub struct Sending {
 #[derive(Debug)]
 enum Stage {
     Waiting(Box<Waiting>),
-    Met(Box<Signals>),
+    Met(Box<Connection>),
     Over,
 }
 
@@ -70,28 +64,6 @@ struct Waiting {
     codes_left: u8,
 }
 
-/// The sealed conversation about the channel.
-#[derive(Debug)]
-struct Signals {
-    secret: SessionSecret,
-    place: Place,
-    sealer: SignalSealer,
-    opener: SignalOpener,
-    offer: Option<Fingerprint>,
-    answer: Option<Fingerprint>,
-    candidate_count: usize,
-    deadline: Duration,
-}
-
-/// The channel.
-#[derive(Debug)]
-enum Path {
-    Closed,
-    /// Open, and the receiver has not spoken yet.
-    Opening,
-    Open(Box<(Sealer, Opener)>),
-}
-
 /// When either side was heard.
 #[derive(Debug)]
 struct Pulse {
@@ -99,13 +71,9 @@ struct Pulse {
     heard: Duration,
     said: Duration,
     count: u64,
+    /// Until when the two sides look for their first path.
+    deadline: Duration,
 }
-
-/// The only generation of a session: this side does not meet again.
-const GENERATION: u32 = 1;
-
-/// The stream of the data channel (PROTOCOL.md §7).
-const CHANNEL: u16 = 0;
 
 /// How long two sides look for a path to each other.
 const PATH_DEADLINE: Duration = Duration::from_secs(30);
@@ -178,42 +146,53 @@ impl Sending {
     /// A frame of the rendezvous arrived.
     #[wasm_bindgen(js_name = handleFrame)]
     pub fn handle_frame(&mut self, frame: &str, now: f64) {
-        if matches!(self.path, Path::Open(_)) {
-            return;
-        }
-        match ServerMessage::parse(frame) {
-            Ok(message) => self.handle_message(message, time(now)),
-            Err(_) => self.fail("version"),
+        let Ok(message) = ServerMessage::parse(frame) else { return self.fail("version") };
+        match &mut self.stage {
+            Stage::Waiting(waiting) => {
+                waiting.doors.handle_message(message, time(now), fresh(&mut self.rng));
+                self.drain_doors(time(now));
+            }
+            Stage::Met(connection) => {
+                let handled = connection.handle_message(message);
+                self.settle(handled);
+            }
+            Stage::Over => {}
         }
     }
 
     /// The browser has made an offer.
     #[wasm_bindgen(js_name = handleOffer)]
     pub fn handle_offer(&mut self, sdp: &str) {
-        let Stage::Met(signals) = &mut self.stage else { return };
-        let Ok(own) = CheckedDescription::parse(sdp) else { return self.fail("no-channel") };
-        signals.offer = Some(own.fingerprint());
-        let (generation, restart, kind) = (GENERATION, 0, DescriptionKind::Offer);
-        self.signal(&Signal::Description { generation, restart, kind, sdp: own.sdp().to_owned() });
+        if let Some(connection) = self.connection() {
+            let handled = connection.handle_description(sdp);
+            self.settle(handled);
+        }
     }
 
     /// The browser has found an address of this side.
     #[wasm_bindgen(js_name = handleCandidate)]
     pub fn handle_candidate(&mut self, candidate: String, mid: String) {
-        self.signal(&Signal::Candidate { generation: GENERATION, restart: 0, candidate, mid });
+        if let Some(connection) = self.connection() {
+            connection.handle_candidate(candidate, mid);
+            self.settle(Ok(()));
+        }
     }
 
     /// The browser knows all its addresses.
     #[wasm_bindgen(js_name = handleEndOfCandidates)]
     pub fn handle_end_of_candidates(&mut self) {
-        self.signal(&Signal::EndOfCandidates { generation: GENERATION, restart: 0 });
+        if let Some(connection) = self.connection() {
+            connection.handle_end_of_candidates();
+            self.settle(Ok(()));
+        }
     }
 
     /// The channel is open.
     #[wasm_bindgen(js_name = handleOpen)]
     pub fn handle_open(&mut self) {
-        if matches!((&self.stage, &self.path), (Stage::Met(_), Path::Closed)) {
-            self.path = Path::Opening;
+        let seed = fresh(&mut self.rng);
+        if let Some(connection) = self.connection() {
+            connection.handle_open(seed);
         }
     }
 
@@ -223,7 +202,7 @@ impl Sending {
         self.pulse.heard = time(now);
         let mut staging = std::mem::take(&mut self.staging);
         match staging.get_mut(..len) {
-            Some(record) => self.take_record(record, time(now)),
+            Some(record) => self.take_record(record),
             None => self.fail("receiver-failed"),
         }
         self.staging = staging;
@@ -260,19 +239,38 @@ impl Sending {
         self.fail("cancelled");
     }
 
-    /// The channel is gone.
+    /// The channel is gone; or what was to become another came to nothing.
     #[wasm_bindgen(js_name = handleLost)]
     pub fn handle_lost(&mut self) {
-        if !self.machine.is_done() {
-            self.fail(if matches!(self.path, Path::Open(_)) { "lost" } else { "no-path" });
+        if self.machine.is_done() {
+            return;
+        }
+        match self.connection() {
+            Some(connection) if connection.was_open() => {
+                connection.break_down();
+                self.reading.stop();
+                self.outbox.push_back(Output::Apart { retry_after: None });
+            }
+            _ => self.fail("no-path"),
+        }
+    }
+
+    /// Looks for the receiver where the two meet again, over a new socket.
+    pub fn join(&mut self) {
+        let seed = fresh(&mut self.rng);
+        if let Some(connection) = self.connection() {
+            connection.join(seed);
+            self.settle(Ok(()));
         }
     }
 
     /// The rendezvous is gone: that matters until there is a channel.
     #[wasm_bindgen(js_name = handleServerGone)]
     pub fn handle_server_gone(&mut self) {
-        if matches!(self.path, Path::Closed) {
-            self.fail("server-gone");
+        match self.connection() {
+            Some(connection) if connection.has_channel() => {}
+            Some(connection) if connection.was_open() => self.handle_lost(),
+            _ => self.fail("server-gone"),
         }
     }
 
@@ -283,18 +281,12 @@ impl Sending {
         // A device that slept has not listened: it knows nothing about silence.
         let has_slept = now.saturating_sub(self.pulse.beat) > 2 * PING_INTERVAL;
         self.pulse.beat = now;
-        match (&mut self.stage, &self.path) {
-            (Stage::Waiting(waiting), _) => {
+        match &mut self.stage {
+            Stage::Waiting(waiting) => {
                 waiting.doors.handle_time(now);
                 self.drain_doors(now);
             }
-            (Stage::Met(signals), Path::Closed | Path::Opening) => {
-                if signals.deadline <= now {
-                    self.abort(AbortReason::Internal, None);
-                    self.fail("no-path");
-                }
-            }
-            (Stage::Met(_), Path::Open(_)) => {
+            Stage::Met(connection) if connection.is_open() => {
                 if has_slept {
                     self.pulse.heard = now;
                 }
@@ -306,7 +298,11 @@ impl Sending {
                     self.send(&Message::Ping { token: self.pulse.count });
                 }
             }
-            (Stage::Over, _) => {}
+            Stage::Met(connection) if !connection.was_open() && self.pulse.deadline <= now => {
+                self.abort(AbortReason::Internal, None);
+                self.fail("no-path");
+            }
+            Stage::Met(_) | Stage::Over => {}
         }
     }
 }
@@ -326,10 +322,9 @@ impl Sending {
             link,
             rng,
             stage: Stage::Waiting(Box::new(waiting)),
-            path: Path::Closed,
             machine: transfer::Sender::new(Arc::clone(&manifest)),
             reading: Reading::new(manifest),
-            pulse: Pulse { beat: now, heard: now, said: now, count: 0 },
+            pulse: Pulse { beat: now, heard: now, said: now, count: 0, deadline: now },
             staging: vec![0; MAX_RECORD_LEN],
             outbox: VecDeque::new(),
             records: VecDeque::new(),
@@ -338,28 +333,29 @@ impl Sending {
         Ok(sending)
     }
 
-    fn handle_message(&mut self, message: ServerMessage, now: Duration) {
-        match (&mut self.stage, message) {
-            (Stage::Waiting(waiting), message) => {
-                waiting.doors.handle_message(message, now, fresh(&mut self.rng));
-                self.drain_doors(now);
+    fn connection(&mut self) -> Option<&mut Connection> {
+        if let Stage::Met(connection) = &mut self.stage { Some(connection) } else { None }
+    }
+
+    /// Does what the connection wants after something happened to it.
+    fn settle(&mut self, handled: Result<(), Trouble>) {
+        while let Some(connection) = self.connection()
+            && let Some(output) = connection.poll_output()
+        {
+            if output == connection::Output::Transmit {
+                let record = connection.record();
+                self.records.extend(record);
             }
-            (Stage::Met(signals), ServerMessage::Relay { door, attempt, body }) => {
-                if (signals.place.door, signals.place.attempt) == (door, attempt) {
-                    let opened = body.to_bytes().ok().and_then(|body| signals.opener.open(&body).ok());
-                    match opened {
-                        Some(signal) => self.handle_signal(signal),
-                        None => self.fail("unverified"),
-                    }
-                }
+            self.outbox.push_back(Output::Connection(output));
+        }
+        let Err(trouble) = handled else { return };
+        let retry_after = if let Trouble::Closed(_, retry_after) = trouble { retry_after } else { None };
+        match self.connection() {
+            Some(connection) if connection.survives(trouble) => {
+                connection.break_down();
+                self.outbox.push_back(Output::Apart { retry_after });
             }
-            (Stage::Met(signals), ServerMessage::Left { door, attempt, reason }) => {
-                if (signals.place.door, signals.place.attempt) == (door, attempt) {
-                    self.fail(output::closed(reason));
-                }
-            }
-            (Stage::Met(_), ServerMessage::Refused { .. }) => self.fail("server-gone"),
-            (Stage::Met(_) | Stage::Over, _) => {}
+            _ => self.fail(output::trouble(trouble)),
         }
     }
 
@@ -370,7 +366,8 @@ impl Sending {
         {
             match output {
                 doors::Output::Say(message) => {
-                    self.outbox.push_back(Output::Say { frame: message.to_frame() });
+                    let frame = message.to_frame();
+                    self.outbox.push_back(Output::Connection(connection::Output::Say { frame }));
                 }
                 doors::Output::Open { code: None, .. } => {
                     self.end(output::no_door(doors::Closed::NoNameplate));
@@ -410,55 +407,20 @@ impl Sending {
         self.outbox.push_back(Output::Fail { why, retry_after });
     }
 
-    fn meet(&mut self, session: Session, mut place: Place, now: Duration) {
-        let Session { secret, signal_keys, .. } = session;
-        let (sealer, opener) = halves(signal_keys);
-        let ice_servers = std::mem::take(&mut place.ice_servers);
-        let deadline = now + PATH_DEADLINE;
-        let (offer, answer, candidate_count) = (None, None, 0);
-        let signals = Signals { secret, place, sealer, opener, offer, answer, candidate_count, deadline };
-        self.stage = Stage::Met(Box::new(signals));
-        self.outbox.push_back(Output::Connect { ice_servers, channel: CHANNEL });
-    }
-
-    fn handle_signal(&mut self, signal: Signal) {
-        let Stage::Met(signals) = &mut self.stage else { return };
-        match signal {
-            Signal::Description {
-                generation: GENERATION,
-                restart: 0,
-                kind: DescriptionKind::Answer,
-                sdp,
-            } => {
-                let Ok(answer) = CheckedDescription::parse(&sdp) else { return self.fail("no-channel") };
-                if signals.offer.is_none() || signals.answer.replace(answer.fingerprint()).is_some() {
-                    return self.fail("receiver-failed");
-                }
-                self.outbox.push_back(Output::Answer { sdp: answer.sdp().to_owned() });
-            }
-            Signal::Candidate { generation: GENERATION, restart: 0, candidate, mid } => {
-                signals.candidate_count += 1;
-                if signals.candidate_count <= MAX_CANDIDATES && is_usable_candidate(&candidate) {
-                    self.outbox.push_back(Output::Candidate { candidate, mid });
-                }
-            }
-            Signal::Abort { reason } => self.fail(output::aborted(AbortReason::from_code(reason))),
-            Signal::Generations { .. }
-            | Signal::Description { .. }
-            | Signal::Candidate { .. }
-            | Signal::EndOfCandidates { .. }
-            | Signal::Relay { .. }
-            | Signal::Unknown => {}
-        }
+    fn meet(&mut self, session: Session, place: doors::Place, now: Duration) {
+        let doors::Place { door, attempt, ice_servers } = place;
+        let place = connection::Place { door, attempt };
+        self.stage = Stage::Met(Box::new(Connection::new(session, Role::Sender, place, ice_servers)));
+        self.pulse.deadline = now + PATH_DEADLINE;
+        self.settle(Ok(()));
     }
 
     /// Opens a record in place and does what it says.
-    fn take_record(&mut self, record: &mut [u8], now: Duration) {
-        match std::mem::replace(&mut self.path, Path::Closed) {
-            Path::Opening => self.open_generation(record, now),
-            Path::Open(mut halves) => {
-                let Ok(plaintext) = halves.1.open(record) else { return self.fail("receiver-failed") };
-                self.path = Path::Open(halves);
+    fn take_record(&mut self, record: &mut [u8]) {
+        let Some(connection) = self.connection() else { return };
+        match connection.handle_record(record) {
+            Ok(Received::Opened) => self.begin_generation(),
+            Ok(Received::Plaintext(plaintext)) => {
                 let handled = self.machine.handle_record(plaintext);
                 if handled.is_err() {
                     // What was to be read would only delay the last words.
@@ -469,30 +431,18 @@ impl Sending {
                     self.fail(output::transfer(error));
                 }
             }
-            Path::Closed => {}
+            Ok(Received::Nothing) => {}
+            Err(trouble) => self.settle(Err(trouble)),
         }
     }
 
-    /// The receiver proves over the channel that it holds the session; this side does the same.
-    fn open_generation(&mut self, record: &[u8], now: Duration) {
-        let seed = fresh(&mut self.rng);
-        let Stage::Met(signals) = &mut self.stage else { return };
-        let (Some(own), Some(theirs)) = (signals.offer, signals.answer) else {
-            return self.fail("receiver-failed");
-        };
-        let binding = Binding::webrtc(&own.0, &theirs.0);
-        let generation = Generation::new(signals.secret.clone(), GENERATION, binding);
-        match generation.and_then(|generation| generation.sender(record, seed)) {
-            Ok((sealer, opener, answer)) => {
-                self.path = Path::Open(Box::new((sealer, opener)));
-                self.pulse.said = now;
-                self.transmit(answer);
-                self.outbox.push_back(Output::Offered);
-                self.machine.handle_generation();
-                self.work();
-            }
-            Err(_) => self.fail("unverified"),
-        }
+    /// The two sides have proved themselves over the channel.
+    fn begin_generation(&mut self) {
+        self.settle(Ok(()));
+        let is_again = self.connection().is_some_and(|connection| connection.is_again());
+        self.outbox.push_back(if is_again { Output::Back } else { Output::Offered });
+        self.machine.handle_generation();
+        self.work();
     }
 
     /// Turns what the machine wants into what the page has to do. Bytes are asked for one record at a time.
@@ -536,40 +486,27 @@ impl Sending {
 
     /// Gives up and says why, on the channel or, before there is one, in a signal.
     fn abort(&mut self, reason: AbortReason, file: Option<u32>) {
-        if matches!(self.path, Path::Open(_)) {
+        let Some(connection) = self.connection() else { return };
+        if connection.is_open() {
             self.reading.stop();
             self.machine.handle_abort(reason, file);
             self.work();
         } else {
-            self.signal(&Signal::Abort { reason: reason.code() });
-        }
-    }
-
-    fn signal(&mut self, signal: &Signal) {
-        if let Stage::Met(signals) = &mut self.stage {
-            let body = Body::from_bytes(&signals.sealer.seal(signal));
-            let Place { door, attempt, .. } = signals.place;
-            let frame = ClientMessage::Relay { door, attempt, body }.to_frame();
-            self.outbox.push_back(Output::Say { frame });
+            connection.abort(reason);
+            self.settle(Ok(()));
         }
     }
 
     fn send(&mut self, message: &Message<'_>) {
-        self.seal(draft(message));
+        self.seal(connection::draft(message));
     }
 
     /// Seals a record that was drafted, and sends it.
-    fn seal(&mut self, mut record: Vec<u8>) {
-        let Path::Open(halves) = &mut self.path else { return };
-        if halves.0.seal(&mut record).is_ok() {
+    fn seal(&mut self, record: Vec<u8>) {
+        if self.connection().is_some_and(|connection| connection.seal(record)) {
             self.pulse.said = self.pulse.beat.max(self.pulse.heard);
-            self.transmit(record);
+            self.settle(Ok(()));
         }
-    }
-
-    fn transmit(&mut self, record: Vec<u8>) {
-        self.records.push_back(record);
-        self.outbox.push_back(Output::Transmit);
     }
 
     fn fail(&mut self, why: &'static str) {
@@ -585,14 +522,6 @@ fn fresh(rng: &mut ChaCha20Rng) -> Seed {
     let mut bytes = [0; 32];
     rng.fill_bytes(&mut bytes);
     Seed::new(bytes)
-}
-
-/// A record of one message before it is sealed.
-fn draft(message: &Message<'_>) -> Vec<u8> {
-    let mut record = vec![0; HEADER_LEN];
-    message.encode_into(&mut record);
-    record.resize(record.len() + TAG_LEN, 0);
-    record
 }
 
 /// Milliseconds as a browser gives them.

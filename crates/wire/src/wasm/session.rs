@@ -1,51 +1,42 @@
 //! One attempt to receive, from the claim to the sender's last word.
 
-mod channel;
 mod door;
 mod files;
-mod signals;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use sha2::{Digest as _, Sha256};
 use wasm_bindgen::prelude::{JsError, wasm_bindgen};
 
+use self::door::Stage;
+use self::files::Progress;
+use super::connection::{self, Connection, Place, Received, Trouble};
 use super::output::{self, Output};
 use super::ticket::Ticket;
-use crate::generation::Generation;
 use crate::handshake::Seed;
-use crate::keys::Binding;
 use crate::manifest::Manifest;
 use crate::message::{AbortReason, DeclineReason, Message};
 use crate::record::MAX_RECORD_LEN;
-use crate::signal::{CheckedDescription, DescriptionKind, Signal};
-use crate::signaling::{ClientMessage, Door, IceServer, SIGNALING_VERSION, ServerMessage};
+use crate::signaling::{ClientMessage, IceServer, SIGNALING_VERSION, ServerMessage};
 use crate::transfer;
-use channel::Path;
-use door::Stage;
 
 /// The receiver's side of everything, without a socket, a clock or a disk.
 #[wasm_bindgen]
 #[derive(Debug)]
 pub struct Session {
     ticket: Ticket,
-    place: Option<(Door, u32)>,
+    place: Option<Place>,
     ice_servers: Vec<IceServer>,
     stage: Stage,
-    path: Path,
     generation_seed: Option<Seed>,
     machine: transfer::Receiver,
     manifest: Option<Arc<Manifest>>,
-    hash: Sha256,
+    progress: Progress,
     ping_count: u64,
     staging: Vec<u8>,
     outbox: VecDeque<Output>,
     records: VecDeque<Vec<u8>>,
 }
-
-/// The first generation of a session; this side does not meet again.
-const GENERATION: u32 = 1;
 
 #[wasm_bindgen]
 impl Session {
@@ -55,24 +46,24 @@ impl Session {
     /// An error when there is less entropy.
     #[wasm_bindgen(constructor)]
     pub fn new(ticket: &Ticket, entropy: &[u8]) -> Result<Self, JsError> {
-        let (first, rest) = entropy.split_first_chunk().ok_or_else(|| JsError::new("entropy"))?;
-        let second = rest.first_chunk().ok_or_else(|| JsError::new("entropy"))?;
+        let [handshake, generation] = seeds(entropy).ok_or_else(|| JsError::new("entropy"))?;
         let claim = ClientMessage::Claim { v: SIGNALING_VERSION, at: ticket.at };
-        Ok(Self {
+        let mut session = Self {
             ticket: ticket.clone(),
             place: None,
             ice_servers: Vec::new(),
-            stage: Stage::Claiming(Seed::new(*first)),
-            path: Path::Closed,
-            generation_seed: Some(Seed::new(*second)),
+            stage: Stage::Claiming(handshake),
+            generation_seed: Some(generation),
             machine: transfer::Receiver::new(),
             manifest: None,
-            hash: Sha256::new(),
+            progress: Progress::default(),
             ping_count: 0,
             staging: vec![0; MAX_RECORD_LEN],
-            outbox: VecDeque::from([Output::Say { frame: claim.to_frame() }]),
+            outbox: VecDeque::new(),
             records: VecDeque::new(),
-        })
+        };
+        session.say(&claim);
+        Ok(session)
     }
 
     /// What to do next, as JSON; nothing until something happens.
@@ -111,73 +102,51 @@ impl Session {
     /// A frame of the rendezvous arrived.
     #[wasm_bindgen(js_name = handleFrame)]
     pub fn handle_frame(&mut self, frame: &str) {
-        if matches!(self.path, Path::Open(_)) {
-            return;
-        }
-        match ServerMessage::parse(frame) {
-            Ok(ServerMessage::Paired { door, attempt, ice_servers }) => {
-                self.handle_paired(door, attempt, ice_servers);
+        let Ok(message) = ServerMessage::parse(frame) else { return self.fail("version") };
+        match self.connection() {
+            Some(connection) => {
+                let handled = connection.handle_message(message);
+                self.settle(handled);
             }
-            Ok(ServerMessage::Relay { door, attempt, body }) if self.place == Some((door, attempt)) => {
-                match body.to_bytes() {
-                    Ok(body) => self.handle_body(&body),
-                    Err(_) => self.fail("unverified"),
-                }
-            }
-            Ok(ServerMessage::Left { door, attempt, reason }) if self.place == Some((door, attempt)) => {
-                self.fail(output::closed(reason));
-            }
-            Ok(ServerMessage::Refused { reason, retry_after }) => {
-                self.stage = Stage::Over;
-                self.outbox.push_back(Output::Fail { why: output::closed(reason), retry_after });
-            }
-            Ok(
-                ServerMessage::Created { .. }
-                | ServerMessage::Relay { .. }
-                | ServerMessage::Left { .. }
-                | ServerMessage::DoorClosed { .. }
-                | ServerMessage::Unknown,
-            ) => {}
-            Err(_) => self.fail("version"),
+            None => self.handle_at_door(message),
         }
     }
 
     /// The browser answers the offer.
     #[wasm_bindgen(js_name = handleAnswer)]
     pub fn handle_answer(&mut self, sdp: &str) {
-        let Stage::Met(signals) = &mut self.stage else { return };
-        let (Some(theirs), Ok(own)) = (signals.offer, CheckedDescription::parse(sdp)) else {
-            return self.fail("no-channel");
-        };
-        signals.binding = Some(Binding::webrtc(&theirs.0, &own.fingerprint().0));
-        let (generation, restart, kind) = (GENERATION, 0, DescriptionKind::Answer);
-        let signal = Signal::Description { generation, restart, kind, sdp: own.sdp().to_owned() };
-        self.signal(&signal);
+        if let Some(connection) = self.connection() {
+            let handled = connection.handle_description(sdp);
+            self.settle(handled);
+        }
     }
 
     /// The browser has found an address of this side.
     #[wasm_bindgen(js_name = handleCandidate)]
     pub fn handle_candidate(&mut self, candidate: String, mid: String) {
-        self.signal(&Signal::Candidate { generation: GENERATION, restart: 0, candidate, mid });
+        if let Some(connection) = self.connection() {
+            connection.handle_candidate(candidate, mid);
+            self.settle(Ok(()));
+        }
     }
 
     /// The browser knows all its addresses.
     #[wasm_bindgen(js_name = handleEndOfCandidates)]
     pub fn handle_end_of_candidates(&mut self) {
-        self.signal(&Signal::EndOfCandidates { generation: GENERATION, restart: 0 });
+        if let Some(connection) = self.connection() {
+            connection.handle_end_of_candidates();
+            self.settle(Ok(()));
+        }
     }
 
     /// The channel is open.
     #[wasm_bindgen(js_name = handleOpen)]
     pub fn handle_open(&mut self) {
-        let Stage::Met(signals) = &mut self.stage else { return };
-        let (Some(binding), Some(seed)) = (signals.binding.take(), self.generation_seed.take()) else {
-            return;
-        };
-        let Ok(generation) = Generation::new(signals.secret.clone(), GENERATION, binding) else { return };
-        let (waiting, record) = generation.receiver(seed);
-        self.path = Path::Opening(Box::new(waiting));
-        self.transmit(record);
+        let Some(seed) = self.generation_seed.take() else { return };
+        if let Some(connection) = self.connection() {
+            connection.handle_open(seed);
+            self.settle(Ok(()));
+        }
     }
 
     /// A record of `len` bytes is in the staging buffer.
@@ -189,6 +158,35 @@ impl Session {
             None => self.fail("violation"),
         }
         self.staging = staging;
+    }
+
+    /// The channel is gone, or nobody was heard on it for too long; or what was to become another came to nothing.
+    #[wasm_bindgen(js_name = handleLost)]
+    pub fn handle_lost(&mut self) {
+        if self.machine.is_done() {
+            return;
+        }
+        match self.connection() {
+            Some(connection) if connection.was_open() => {
+                connection.break_down();
+                self.outbox.push_back(Output::Apart { retry_after: None });
+            }
+            _ => self.fail("no-path"),
+        }
+    }
+
+    /// Looks for the sender where the two meet again, over a new socket. `entropy` is 64 fresh random bytes.
+    ///
+    /// # Errors
+    /// An error when there is less entropy.
+    pub fn join(&mut self, entropy: &[u8]) -> Result<(), JsError> {
+        let [meeting, generation] = seeds(entropy).ok_or_else(|| JsError::new("entropy"))?;
+        self.generation_seed = Some(generation);
+        if let Some(connection) = self.connection() {
+            connection.join(meeting);
+            self.settle(Ok(()));
+        }
+        Ok(())
     }
 
     /// The writes of a record of `len` bytes are done.
@@ -267,6 +265,64 @@ impl Session {
 }
 
 impl Session {
+    fn connection(&mut self) -> Option<&mut Connection> {
+        if let Stage::Met(connection) = &mut self.stage { Some(connection) } else { None }
+    }
+
+    /// Does what the connection wants after something happened to it.
+    fn settle(&mut self, handled: Result<(), Trouble>) {
+        while let Some(connection) = self.connection()
+            && let Some(output) = connection.poll_output()
+        {
+            if output == connection::Output::Transmit {
+                let record = connection.record();
+                self.records.extend(record);
+            }
+            self.outbox.push_back(Output::Connection(output));
+        }
+        let Err(trouble) = handled else { return };
+        let retry_after = if let Trouble::Closed(_, retry_after) = trouble { retry_after } else { None };
+        match self.connection() {
+            Some(connection) if connection.survives(trouble) => {
+                connection.break_down();
+                self.outbox.push_back(Output::Apart { retry_after });
+            }
+            _ => self.fail(output::trouble(trouble)),
+        }
+    }
+
+    /// Opens a record in place and does what it says.
+    pub(super) fn take_record(&mut self, record: &mut [u8]) {
+        let record_len = record.len();
+        let Some(connection) = self.connection() else { return };
+        match connection.handle_record(record) {
+            Ok(Received::Opened) => self.begin_generation(),
+            Ok(Received::Plaintext(plaintext)) => {
+                let handled = self.machine.handle_record(plaintext, record_len);
+                if self.work(plaintext) {
+                    self.outbox.push_back(Output::Written { len: record_len });
+                }
+                if let Err(error) = handled {
+                    self.fail(output::transfer(error));
+                }
+            }
+            Ok(Received::Nothing) => {}
+            Err(trouble) => self.settle(Err(trouble)),
+        }
+    }
+
+    /// Tells the sender what is here; after the first time, where it goes on.
+    fn begin_generation(&mut self) {
+        self.machine.handle_generation();
+        if self.machine.is_resuming() {
+            self.machine.handle_accept(self.progress.held());
+        }
+        if self.connection().is_some_and(|connection| connection.is_again()) {
+            self.outbox.push_back(Output::Back);
+        }
+        self.work(&[]);
+    }
+
     fn decline_because(&mut self, reason: DeclineReason) {
         self.machine.handle_decline(reason);
         self.work(&[]);
@@ -274,18 +330,43 @@ impl Session {
 
     /// Gives up and says why, on the channel or, before there is one, in a signal.
     fn abort(&mut self, reason: AbortReason) {
-        if matches!(self.path, Path::Open(_)) {
+        let Some(connection) = self.connection() else { return self.stage = Stage::Over };
+        if connection.is_open() {
             self.machine.handle_abort(reason, None);
             self.work(&[]);
         } else {
-            self.signal(&Signal::Abort { reason: reason.code() });
+            connection.abort(reason);
+            self.settle(Ok(()));
             self.stage = Stage::Over;
         }
     }
 
-    pub(super) fn fail(&mut self, why: &'static str) {
+    fn send(&mut self, message: &Message<'_>) {
+        if let Some(connection) = self.connection() {
+            connection.send(message);
+            self.settle(Ok(()));
+        }
+    }
+
+    fn say(&mut self, message: &ClientMessage) {
+        let frame = message.to_frame();
+        self.outbox.push_back(Output::Connection(connection::Output::Say { frame }));
+    }
+
+    fn fail(&mut self, why: &'static str) {
+        self.fail_until(why, None);
+    }
+
+    /// It is over. Trying again is worth it after so many seconds.
+    fn fail_until(&mut self, why: &'static str, retry_after: Option<u32>) {
         self.work(&[]);
         self.stage = Stage::Over;
-        self.outbox.push_back(Output::Fail { why, retry_after: None });
+        self.outbox.push_back(Output::Fail { why, retry_after });
     }
+}
+
+/// Two seeds from 64 bytes.
+fn seeds(entropy: &[u8]) -> Option<[Seed; 2]> {
+    let (first, rest) = entropy.split_first_chunk()?;
+    Some([Seed::new(*first), Seed::new(*rest.first_chunk()?)])
 }

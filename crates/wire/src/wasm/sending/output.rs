@@ -2,18 +2,17 @@
 
 use serde::Serialize;
 
+use super::super::connection::{self, Trouble};
 use crate::doors::{AttemptFailure, Closed};
 use crate::handshake::HandshakeError;
 use crate::message::{AbortReason, DeclineReason};
-use crate::signaling::{CloseReason, IceServer};
+use crate::signaling::CloseReason;
 use crate::transfer::TransferError;
 
 /// One thing to do, in the order given; becomes JSON.
 #[derive(Debug, Serialize)]
 #[serde(tag = "do", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 pub(super) enum Output {
-    /// Send this frame to the rendezvous.
-    Say { frame: String },
     /// Show these and nothing that was shown before: doors are open. The time is in seconds; `closed` says what closed another
     /// that was open before.
     Show {
@@ -27,16 +26,8 @@ pub(super) enum Output {
     Knocked,
     /// Somebody left a door as it was.
     Visited { why: &'static str },
-    /// Both sides have proved themselves: make a connection with a channel of this number, and an offer.
-    Connect { ice_servers: Vec<IceServer>, channel: u16 },
-    /// The other side's answer.
-    Answer { sdp: String },
-    /// Try this address of the other side.
-    Candidate { candidate: String, mid: String },
     /// The other side is reached, and sees what is offered.
     Offered,
-    /// Send what `Sending::record` gives over the channel.
-    Transmit,
     /// The receiver agreed.
     Accepted,
     /// Put these bytes at `Sending::room`, one part behind the other, then `Sending::handleRead`. With them, `done` bytes of
@@ -44,8 +35,15 @@ pub(super) enum Output {
     Read { parts: Vec<Part>, done: Option<u64> },
     /// The receiver has everything.
     Done,
+    /// The connection is gone: `Sending::join` over a new socket, after some seconds if so many are given.
+    Apart { retry_after: Option<u32> },
+    /// There is another connection, and it goes on.
+    Back,
     /// It is over.
     Fail { why: &'static str, retry_after: Option<u32> },
+    /// What the connection wants.
+    #[serde(untagged)]
+    Connection(connection::Output),
 }
 
 /// Bytes of one file.
@@ -123,8 +121,19 @@ pub(super) fn transfer(error: TransferError) -> &'static str {
     }
 }
 
+/// Why the two sides do not come together.
+pub(super) fn trouble(trouble: Trouble) -> &'static str {
+    match trouble {
+        Trouble::Unverified => "unverified",
+        Trouble::NoChannel => "no-channel",
+        Trouble::Violation => "receiver-failed",
+        Trouble::Aborted(reason) => aborted(reason),
+        Trouble::Closed(reason, _) => closed(reason),
+    }
+}
+
 /// Why the receiver gave up.
-pub(super) fn aborted(reason: AbortReason) -> &'static str {
+fn aborted(reason: AbortReason) -> &'static str {
     match reason {
         AbortReason::Cancelled => "receiver-cancelled",
         AbortReason::DiskFull => "receiver-full",

@@ -162,7 +162,10 @@ impl Reading {
             items.push((file, u32::try_from(whole.len()).ok()?, Sha256::digest(whole).into()));
             rest = after;
         }
-        Some(Product::Record(super::draft(&Message::Batch(Batch { items, bytes: bytes.into() }))))
+        Some(Product::Record(super::super::connection::draft(&Message::Batch(Batch {
+            items,
+            bytes: bytes.into(),
+        }))))
     }
 
     /// The hash of everything before `offset`: of the chunk before, or of a proven beginning.

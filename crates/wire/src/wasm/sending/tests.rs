@@ -1,5 +1,7 @@
 //! The sending page against the receiver's machines, through a rendezvous that does what it is told.
 
+mod pages;
+
 use std::collections::BTreeMap;
 
 use serde_json::Value;
@@ -7,11 +9,15 @@ use sha2::{Digest as _, Sha256};
 
 use super::*;
 use crate::code::{Code, Nameplate, Password};
+use crate::generation::Generation;
 use crate::handshake::{Confirmed, Receiver};
-use crate::keys::link_slot;
+use crate::keys::{Binding, link_slot};
 use crate::message::DeclineReason;
-use crate::signaling::{Claim, CloseReason, Door, Outcome};
+use crate::record::{Opener, Sealer};
+use crate::signal::{CheckedDescription, DescriptionKind, Signal, halves};
+use crate::signaling::{Body, Claim, ClientMessage, CloseReason, Outcome};
 use crate::transfer::receiver::{self, Held};
+use crate::wasm::connection::draft;
 
 const FIRST_NAMEPLATE: u32 = 48;
 const OFFER: &str = "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n\
@@ -440,7 +446,7 @@ fn silence_is_noticed_and_avoided() {
     }
     assert_eq!(page.end(), None);
     page.wait(500.0);
-    assert_eq!(page.end(), Some("lost"));
+    assert_eq!(page.told.last().unwrap()["do"], "apart");
 }
 
 #[test]

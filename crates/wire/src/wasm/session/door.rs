@@ -1,11 +1,10 @@
 //! The conversation through the rendezvous until both sides have proved themselves.
 
-use crate::handshake::{self, Confirmed, Seed};
-use crate::signaling::{Body, ClientMessage, Door, IceServer};
-
+use super::super::connection::{Connection, Place};
 use super::super::output::{self, Output};
 use super::Session;
-use super::signals::Signals;
+use crate::handshake::{self, Confirmed, Seed};
+use crate::signaling::{Body, ClientMessage, Role, ServerMessage};
 
 /// How far the two sides know each other.
 #[derive(Debug)]
@@ -13,15 +12,43 @@ pub(super) enum Stage {
     Claiming(Seed),
     Greeting(Box<handshake::Receiver>),
     Proving(Box<Confirmed>),
-    Met(Box<Signals>),
+    Met(Box<Connection>),
     Over,
 }
 
 impl Session {
-    pub(super) fn handle_paired(&mut self, door: Door, attempt: u32, ice_servers: Vec<IceServer>) {
+    /// A message of the rendezvous before the two sides have met.
+    pub(super) fn handle_at_door(&mut self, message: ServerMessage) {
+        match message {
+            ServerMessage::Paired { door, attempt, ice_servers } => {
+                self.ice_servers = ice_servers;
+                self.greet(Place { door, attempt });
+            }
+            ServerMessage::Relay { door, attempt, body } if self.place == Some(Place { door, attempt }) => {
+                match body.to_bytes() {
+                    Ok(body) => self.handle_body(&body),
+                    Err(_) => self.fail("unverified"),
+                }
+            }
+            ServerMessage::Left { door, attempt, reason } if self.place == Some(Place { door, attempt }) => {
+                self.fail(output::closed(reason));
+            }
+            ServerMessage::Refused { reason, retry_after } => {
+                self.stage = Stage::Over;
+                self.fail_until(output::closed(reason), retry_after);
+            }
+            ServerMessage::Created { .. }
+            | ServerMessage::Relay { .. }
+            | ServerMessage::Left { .. }
+            | ServerMessage::DoorClosed { .. }
+            | ServerMessage::Unknown => {}
+        }
+    }
+
+    fn greet(&mut self, place: Place) {
         match std::mem::replace(&mut self.stage, Stage::Over) {
             Stage::Claiming(seed) => {
-                (self.place, self.ice_servers) = (Some((door, attempt)), ice_servers);
+                self.place = Some(place);
                 let (receiver, hello) =
                     handshake::Receiver::new(&self.ticket.password, &self.ticket.at, seed);
                 self.stage = Stage::Greeting(Box::new(receiver));
@@ -33,7 +60,7 @@ impl Session {
         }
     }
 
-    pub(super) fn handle_body(&mut self, body: &[u8]) {
+    fn handle_body(&mut self, body: &[u8]) {
         match std::mem::replace(&mut self.stage, Stage::Over) {
             Stage::Greeting(receiver) => match receiver.receive_hello(body) {
                 Ok((confirmed, proof)) => {
@@ -43,26 +70,22 @@ impl Session {
                 }
                 Err(error) => self.fail(output::handshake(error)),
             },
-            Stage::Proving(confirmed) => match confirmed.receive_confirm(body) {
-                Ok(session) => self.stage = Stage::Met(Box::new(Signals::new(session))),
-                Err(error) => self.fail(output::handshake(error)),
-            },
-            Stage::Met(mut signals) => {
-                let opened = signals.opener.open(body);
-                self.stage = Stage::Met(signals);
-                match opened {
-                    Ok(signal) => self.handle_signal(signal),
-                    Err(_) => self.fail("unverified"),
+            Stage::Proving(confirmed) => match (confirmed.receive_confirm(body), self.place) {
+                (Ok(session), Some(place)) => {
+                    let ice_servers = std::mem::take(&mut self.ice_servers);
+                    let connection = Connection::new(session, Role::Receiver, place, ice_servers);
+                    self.stage = Stage::Met(Box::new(connection));
                 }
-            }
-            stage @ (Stage::Claiming(_) | Stage::Over) => self.stage = stage,
+                (Ok(_), None) => {}
+                (Err(error), _) => self.fail(output::handshake(error)),
+            },
+            stage @ (Stage::Claiming(_) | Stage::Met(_) | Stage::Over) => self.stage = stage,
         }
     }
 
-    pub(super) fn relay(&mut self, body: &[u8]) {
-        if let Some((door, attempt)) = self.place {
-            let frame = ClientMessage::Relay { door, attempt, body: Body::from_bytes(body) }.to_frame();
-            self.outbox.push_back(Output::Say { frame });
+    fn relay(&mut self, body: &[u8]) {
+        if let Some(Place { door, attempt }) = self.place {
+            self.say(&ClientMessage::Relay { door, attempt, body: Body::from_bytes(body) });
         }
     }
 }

@@ -2,15 +2,83 @@
 
 use std::sync::Arc;
 
-use sha2::Digest as _;
-
-use crate::manifest::{EntryKind, Manifest};
-use crate::message::{AbortReason, Sha256Digest};
-use crate::record::HEADER_LEN;
-use crate::transfer::receiver;
+use sha2::digest::Output as Digest;
+use sha2::{Digest as _, Sha256};
 
 use super::super::output::Output;
 use super::Session;
+use crate::manifest::{EntryKind, Manifest};
+use crate::message::{AbortReason, CHUNK_LEN, Sha256Digest};
+use crate::record::HEADER_LEN;
+use crate::transfer::receiver::{self, Held};
+
+/// What is stored of all files. They come one after the other.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    /// Verified files and their lengths.
+    complete: Vec<(u32, u64)>,
+    /// The file that is being written.
+    file: Option<u32>,
+    stored: Beginning,
+    /// As much of it as whole chunks: from there another connection can go on.
+    chunks: Beginning,
+}
+
+/// The first `len` bytes of a file.
+#[derive(Clone, Debug, Default)]
+struct Beginning {
+    len: u64,
+    hash: Sha256,
+}
+
+impl Progress {
+    /// What the sender need not send again.
+    pub(super) fn held(&self) -> Vec<Held> {
+        let complete = self.complete.iter().map(|&(file, offset)| Held { file, offset, digest: None });
+        let Beginning { len: offset, hash } = &self.chunks;
+        let digest = Some(hash.clone().finalize().into());
+        let begun = self.file.filter(|_| *offset > 0).map(|file| Held { file, offset: *offset, digest });
+        complete.chain(begun).collect()
+    }
+
+    /// Whether writing at `offset` of `file` goes on where it was. If not, it does from now on.
+    fn seek(&mut self, file: u32, offset: u64) -> bool {
+        if self.file == Some(file) && self.stored.len == offset {
+            return true;
+        }
+        let goes_on = self.file == Some(file) && self.chunks.len == offset;
+        self.stored = if goes_on { self.chunks.clone() } else { Beginning::default() };
+        let is_new = self.file.replace(file) != Some(file);
+        self.chunks = self.stored.clone();
+        is_new
+    }
+
+    fn append(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let to_boundary = CHUNK_LEN as u64 - self.stored.len % CHUNK_LEN as u64;
+            let len = usize::try_from(to_boundary).unwrap_or(CHUNK_LEN).min(bytes.len());
+            let (part, rest) = bytes.split_at(len);
+            self.stored.hash.update(part);
+            self.stored.len += len as u64;
+            if self.stored.len.is_multiple_of(CHUNK_LEN as u64) {
+                self.chunks = self.stored.clone();
+            }
+            bytes = rest;
+        }
+    }
+
+    /// The digest of the file that is complete.
+    fn finish(&mut self, file: u32, len: u64) -> Digest<Sha256> {
+        let hash = if self.file.take() == Some(file) {
+            std::mem::take(&mut self.stored).hash
+        } else {
+            Sha256::new()
+        };
+        (self.stored, self.chunks) = (Beginning::default(), Beginning::default());
+        self.complete.push((file, len));
+        hash.finalize()
+    }
+}
 
 impl Session {
     /// Turns what the machine wants into what the page has to do. Whether there was anything to write.
@@ -30,10 +98,10 @@ impl Session {
                     self.commit(file, len, &digest);
                 }
                 receiver::Output::Commit { file, len, digest } => self.commit(file, len, &digest),
+                receiver::Output::GoOn { file, offset } => self.go_on(file, offset),
+                receiver::Output::StartOver { file } => self.rewind(file, 0),
                 receiver::Output::Finish => self.outbox.push_back(Output::Finish),
                 receiver::Output::Done => self.outbox.push_back(Output::Done),
-                // The page offers no beginning of its own.
-                receiver::Output::GoOn { .. } | receiver::Output::StartOver { .. } => {}
             }
         }
         has_writes
@@ -51,22 +119,42 @@ impl Session {
         self.manifest = Some(manifest);
     }
 
-    fn write(&mut self, file: u32, offset: u64, plaintext: &[u8], bytes: core::ops::Range<usize>) {
-        let (start, len) = (HEADER_LEN + bytes.start, bytes.len());
-        self.hash.update(plaintext.get(bytes).unwrap_or_default());
-        if len > 0 {
-            self.outbox.push_back(Output::Write { file, offset, start, len });
+    /// What is stored of the file is how the sender's begins. It may be all of it, of which nothing more is heard.
+    fn go_on(&mut self, file: u32, offset: u64) {
+        self.rewind(file, offset);
+        if self.size(file) == Some(offset) {
+            let sha256 = format!("{:x}", self.progress.finish(file, offset));
+            self.outbox.push_back(Output::Commit { file, len: offset, sha256 });
         }
     }
 
-    /// Files come one after the other and from their first byte, so one hash serves them all.
+    fn rewind(&mut self, file: u32, offset: u64) {
+        if !self.progress.seek(file, offset) {
+            self.outbox.push_back(Output::Rewind { file, offset });
+        }
+    }
+
+    fn write(&mut self, file: u32, offset: u64, plaintext: &[u8], bytes: core::ops::Range<usize>) {
+        let (start, len) = (HEADER_LEN + bytes.start, bytes.len());
+        self.rewind(file, offset);
+        self.progress.append(plaintext.get(bytes).unwrap_or_default());
+        if len > 0 {
+            self.outbox.push_back(Output::Write { file, start, len });
+        }
+    }
+
     fn commit(&mut self, file: u32, len: u64, digest: &Sha256Digest) {
-        let found = self.hash.finalize_reset();
+        let found = self.progress.finish(file, len);
         if found[..] == *digest {
             self.outbox.push_back(Output::Commit { file, len, sha256: format!("{found:x}") });
         } else {
             self.machine.handle_abort(AbortReason::Integrity, Some(file));
             self.fail("damaged");
         }
+    }
+
+    fn size(&self, file: u32) -> Option<u64> {
+        let entry = self.manifest.as_ref()?.entries().get(usize::try_from(file).ok()?)?;
+        Some(entry.kind.size()).filter(|_| !matches!(entry.kind, EntryKind::Stream { .. }))
     }
 }

@@ -1,0 +1,453 @@
+//! The connection of one side over a whole session, the same for both: the sealed conversation about a channel, the
+//! generation that is open on it, and the meeting after it broke (PROTOCOL.md §4.3, §6.1, §7).
+
+mod talk;
+
+use std::collections::VecDeque;
+
+use serde::Serialize;
+
+use self::talk::Talk;
+use crate::generation::{AwaitingSender, Generation, MAX_GENERATIONS};
+use crate::handshake::{Seed, Session};
+use crate::keys::SessionSecret;
+use crate::message::{AbortReason, Message};
+use crate::record::{HEADER_LEN, Opener, Sealer, TAG_LEN};
+use crate::signal::{CheckedDescription, DescriptionKind, Meeting, Signal, halves, is_usable_candidate};
+use crate::signaling::{
+    Body, ClientMessage, CloseReason, Door, IceServer, Role, SIGNALING_VERSION, ServerMessage,
+};
+
+/// One thing to do, in the order given; becomes JSON.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "do", rename_all = "kebab-case", rename_all_fields = "camelCase")]
+pub(super) enum Output {
+    /// Send this frame to the rendezvous.
+    Say { frame: String },
+    /// Make a connection with a channel of this number: answer this offer, or without one make an offer.
+    Connect {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        sdp: Option<String>,
+        ice_servers: Vec<IceServer>,
+        channel: u16,
+    },
+    /// The other side's answer.
+    Answer { sdp: String },
+    /// Try this address of the other side.
+    Candidate { candidate: String, mid: String },
+    /// Send what `record` gives over the channel.
+    Transmit,
+}
+
+/// Why it cannot go on like this.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trouble {
+    /// What came is not from the other side.
+    Unverified,
+    /// A description without what the channel needs.
+    NoChannel,
+    /// The other side does not keep to the protocol.
+    Violation,
+    /// The other side has given up.
+    Aborted(AbortReason),
+    /// The rendezvous or the other side has ended the conversation; and how long to wait, in seconds.
+    Closed(CloseReason, Option<u32>),
+}
+
+impl Trouble {
+    /// Whether trying again is of no use. A side that only failed to find a path says so as an internal failure.
+    fn is_final(self) -> bool {
+        matches!(self, Self::Aborted(reason) if reason != AbortReason::Internal)
+    }
+}
+
+/// What has become of a record.
+#[derive(Debug)]
+pub(super) enum Received<'a> {
+    /// It was the other side's proof: the generation is open.
+    Opened,
+    /// What was sealed in it.
+    Plaintext(&'a [u8]),
+    /// There was nobody to expect it.
+    Nothing,
+}
+
+/// One side's connection, without a socket, a clock or a browser.
+#[derive(Debug)]
+pub(super) struct Connection {
+    role: Role,
+    secret: SessionSecret,
+    /// The highest generation that this side has seen.
+    generation: u32,
+    stage: Stage,
+    path: Path,
+    /// Whether the two sides have had a channel. From then on they look for each other when they lose it.
+    was_open: bool,
+    outbox: VecDeque<Output>,
+    records: VecDeque<Vec<u8>>,
+}
+
+/// How far the two sides are with talking to each other.
+#[derive(Debug)]
+enum Stage {
+    Apart,
+    /// At the meeting point, alone.
+    Waiting(Seed),
+    /// Both are there, and make keys for what they have to say.
+    Keying(Box<(Place, Meeting, Vec<IceServer>)>),
+    Talking(Box<Talk>),
+}
+
+/// Where the rendezvous passes bodies on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) door: Door,
+    pub(super) attempt: u32,
+}
+
+/// The channel.
+#[derive(Debug)]
+enum Path {
+    Closed,
+    /// Open, and the other side has yet to prove itself over it.
+    AwaitingSender(Box<AwaitingSender>),
+    AwaitingReceiver(Seed),
+    Open(Box<(Sealer, Opener)>),
+}
+
+/// The stream of the data channel (PROTOCOL.md §7).
+const CHANNEL: u16 = 0;
+
+impl Connection {
+    /// The two sides have proved themselves at a door, and go on talking there.
+    pub(super) fn new(session: Session, role: Role, place: Place, ice_servers: Vec<IceServer>) -> Self {
+        let Session { secret, signal_keys, .. } = session;
+        let mut connection = Self {
+            role,
+            secret,
+            generation: 1,
+            stage: Stage::Talking(Box::new(Talk::new(place, halves(signal_keys), ice_servers))),
+            path: Path::Closed,
+            was_open: false,
+            outbox: VecDeque::new(),
+            records: VecDeque::new(),
+        };
+        connection.begin_generation();
+        connection
+    }
+
+    /// What to do next.
+    pub(super) fn poll_output(&mut self) -> Option<Output> {
+        self.outbox.pop_front()
+    }
+
+    /// The record to transmit.
+    pub(super) fn record(&mut self) -> Option<Vec<u8>> {
+        self.records.pop_front()
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self.path, Path::Open(_))
+    }
+
+    /// Whether the channel of the browser is open, as far as this side was told.
+    pub(super) fn has_channel(&self) -> bool {
+        !matches!(self.path, Path::Closed)
+    }
+
+    pub(super) fn was_open(&self) -> bool {
+        self.was_open
+    }
+
+    /// Whether this is not the first channel of the two.
+    pub(super) fn is_again(&self) -> bool {
+        self.generation > 1
+    }
+
+    /// Whether the two sides had a channel, have none, and may find another in spite of `trouble`.
+    pub(super) fn survives(&self, trouble: Trouble) -> bool {
+        self.was_open && !self.is_open() && !trouble.is_final()
+    }
+
+    /// A message of the rendezvous.
+    ///
+    /// # Errors
+    /// [`Trouble`], after which nothing more comes of this conversation.
+    pub(super) fn handle_message(&mut self, message: ServerMessage) -> Result<(), Trouble> {
+        match message {
+            _ if self.is_open() => Ok(()),
+            ServerMessage::Paired { door: Door::Meeting, attempt, ice_servers } => {
+                self.meet(Place { door: Door::Meeting, attempt }, ice_servers);
+                Ok(())
+            }
+            ServerMessage::Relay { door, attempt, body } if self.place() == Some(Place { door, attempt }) => {
+                self.handle_body(&body.to_bytes().map_err(|_| Trouble::Unverified)?)
+            }
+            ServerMessage::Left { door, attempt, reason }
+                if self.place() == Some(Place { door, attempt }) =>
+            {
+                Err(Trouble::Closed(reason, None))
+            }
+            ServerMessage::Refused { reason, retry_after } => Err(Trouble::Closed(reason, retry_after)),
+            ServerMessage::Paired { .. }
+            | ServerMessage::Relay { .. }
+            | ServerMessage::Left { .. }
+            | ServerMessage::Created { .. }
+            | ServerMessage::DoorClosed { .. }
+            | ServerMessage::Unknown => Ok(()),
+        }
+    }
+
+    /// The browser has made this side's description: an offer or an answer.
+    ///
+    /// # Errors
+    /// [`Trouble::NoChannel`].
+    pub(super) fn handle_description(&mut self, sdp: &str) -> Result<(), Trouble> {
+        let generation = self.generation;
+        let kind = self.kind();
+        let Stage::Talking(talk) = &mut self.stage else { return Ok(()) };
+        let own = CheckedDescription::parse(sdp).map_err(|_| Trouble::NoChannel)?;
+        talk.own = Some(own.fingerprint());
+        let sdp = own.sdp().to_owned();
+        self.signal(&Signal::Description { generation, restart: 0, kind, sdp });
+        Ok(())
+    }
+
+    /// The browser has found an address of this side.
+    pub(super) fn handle_candidate(&mut self, candidate: String, mid: String) {
+        self.signal(&Signal::Candidate { generation: self.generation, restart: 0, candidate, mid });
+    }
+
+    /// The browser knows all its addresses.
+    pub(super) fn handle_end_of_candidates(&mut self) {
+        self.signal(&Signal::EndOfCandidates { generation: self.generation, restart: 0 });
+    }
+
+    /// The channel is open: the receiver proves itself over it first.
+    pub(super) fn handle_open(&mut self, seed: Seed) {
+        if self.has_channel() {
+            return;
+        }
+        if self.role == Role::Sender {
+            self.path = Path::AwaitingReceiver(seed);
+        } else if let Some(generation) = self.opening() {
+            let (waiting, record) = generation.receiver(seed);
+            self.path = Path::AwaitingSender(Box::new(waiting));
+            self.transmit(record);
+        }
+    }
+
+    /// Opens a record in place.
+    ///
+    /// # Errors
+    /// [`Trouble`]; the channel is of no use any more.
+    pub(super) fn handle_record<'a>(&mut self, record: &'a mut [u8]) -> Result<Received<'a>, Trouble> {
+        match std::mem::replace(&mut self.path, Path::Closed) {
+            Path::Open(mut halves) => {
+                let opened = halves.1.open(record);
+                self.path = Path::Open(halves);
+                opened.map(|plaintext| Received::Plaintext(plaintext)).map_err(|_| Trouble::Violation)
+            }
+            Path::AwaitingSender(waiting) => {
+                let halves = waiting.receive(record).map_err(|_| Trouble::Unverified)?;
+                (self.path, self.was_open) = (Path::Open(Box::new(halves)), true);
+                Ok(Received::Opened)
+            }
+            Path::AwaitingReceiver(seed) => {
+                let generation = self.opening().ok_or(Trouble::Violation)?;
+                let (sealer, opener, answer) =
+                    generation.sender(record, seed).map_err(|_| Trouble::Unverified)?;
+                (self.path, self.was_open) = (Path::Open(Box::new((sealer, opener))), true);
+                self.transmit(answer);
+                Ok(Received::Opened)
+            }
+            Path::Closed => Ok(Received::Nothing),
+        }
+    }
+
+    /// Seals a message and sends it, if the generation is open.
+    pub(super) fn send(&mut self, message: &Message<'_>) -> bool {
+        self.seal(draft(message))
+    }
+
+    /// Seals a record that was drafted, and sends it, if the generation is open.
+    pub(super) fn seal(&mut self, mut record: Vec<u8>) -> bool {
+        let Path::Open(halves) = &mut self.path else { return false };
+        let is_sealed = halves.0.seal(&mut record).is_ok();
+        if is_sealed {
+            self.transmit(record);
+        }
+        is_sealed
+    }
+
+    /// Tells the other side that this one gives up, where there is no channel for it yet.
+    pub(super) fn abort(&mut self, reason: AbortReason) {
+        self.signal(&Signal::Abort { reason: reason.code() });
+    }
+
+    /// The channel, or the conversation about another, has come to nothing.
+    pub(super) fn break_down(&mut self) {
+        (self.stage, self.path) = (Stage::Apart, Path::Closed);
+        self.records.clear();
+    }
+
+    /// Goes to where both sides meet again, over a new socket.
+    pub(super) fn join(&mut self, seed: Seed) {
+        self.break_down();
+        self.stage = Stage::Waiting(seed);
+        let (slot, role) = (self.secret.resume_slot(), self.role);
+        self.say(&ClientMessage::Meet { v: SIGNALING_VERSION, slot, role });
+    }
+
+    /// The other side is there as well.
+    fn meet(&mut self, place: Place, ice_servers: Vec<IceServer>) {
+        match std::mem::replace(&mut self.stage, Stage::Apart) {
+            Stage::Waiting(seed) => {
+                let (meeting, body) = Meeting::new(self.secret.clone(), self.role, seed);
+                self.relay(place, &body);
+                self.stage = Stage::Keying(Box::new((place, meeting, ice_servers)));
+            }
+            other @ (Stage::Apart | Stage::Keying(_) | Stage::Talking(_)) => self.stage = other,
+        }
+    }
+
+    fn handle_body(&mut self, body: &[u8]) -> Result<(), Trouble> {
+        match std::mem::replace(&mut self.stage, Stage::Apart) {
+            Stage::Keying(keying) => {
+                let (place, meeting, ice_servers) = *keying;
+                let halves = meeting.receive(body).map_err(|_| Trouble::Unverified)?;
+                let mut talk = Talk::new(place, halves, ice_servers);
+                talk.is_agreed = false;
+                self.stage = Stage::Talking(Box::new(talk));
+                self.signal(&Signal::Generations { highest: self.generation });
+                Ok(())
+            }
+            Stage::Talking(mut talk) => {
+                let opened = talk.opener.open(body);
+                self.stage = Stage::Talking(talk);
+                self.handle_signal(opened.map_err(|_| Trouble::Unverified)?)
+            }
+            other @ (Stage::Apart | Stage::Waiting(_)) => {
+                self.stage = other;
+                Ok(())
+            }
+        }
+    }
+
+    fn handle_signal(&mut self, signal: Signal) -> Result<(), Trouble> {
+        let (generation, role, own_kind) = (self.generation, self.role, self.kind());
+        let Stage::Talking(talk) = &mut self.stage else { return Ok(()) };
+        match signal {
+            Signal::Generations { highest } if !talk.is_agreed => {
+                let next = generation.max(highest).saturating_add(1);
+                if next > MAX_GENERATIONS {
+                    return Err(Trouble::Violation);
+                }
+                (talk.is_agreed, self.generation) = (true, next);
+                self.begin_generation();
+            }
+            Signal::Description { generation: of, restart: 0, kind, sdp }
+                if talk.is_agreed && of == generation && kind != own_kind =>
+            {
+                return self.handle_their_description(&sdp);
+            }
+            Signal::Candidate { generation: of, restart: 0, candidate, mid }
+                if talk.is_agreed && of == generation =>
+            {
+                if talk.counts_candidate() && is_usable_candidate(&candidate) {
+                    let output = Output::Candidate { candidate, mid };
+                    // The receiver has nothing to try it with before the offer.
+                    let is_early = role == Role::Receiver && talk.theirs.is_none();
+                    if is_early { talk.early.push(output) } else { self.outbox.push_back(output) }
+                }
+            }
+            Signal::Abort { reason } => return Err(Trouble::Aborted(AbortReason::from_code(reason))),
+            Signal::Generations { .. }
+            | Signal::Description { .. }
+            | Signal::Candidate { .. }
+            | Signal::EndOfCandidates { .. }
+            | Signal::Relay { .. }
+            | Signal::Unknown => {}
+        }
+        Ok(())
+    }
+
+    fn handle_their_description(&mut self, sdp: &str) -> Result<(), Trouble> {
+        let Stage::Talking(talk) = &mut self.stage else { return Ok(()) };
+        let checked = CheckedDescription::parse(sdp).map_err(|_| Trouble::NoChannel)?;
+        let is_too_early = self.role == Role::Sender && talk.own.is_none();
+        if is_too_early || talk.theirs.replace(checked.fingerprint()).is_some() {
+            return Err(Trouble::Violation);
+        }
+        let sdp = checked.sdp().to_owned();
+        match self.role {
+            Role::Sender => self.outbox.push_back(Output::Answer { sdp }),
+            Role::Receiver => {
+                let ice_servers = std::mem::take(&mut talk.ice_servers);
+                self.outbox.push_back(Output::Connect { sdp: Some(sdp), ice_servers, channel: CHANNEL });
+                self.outbox.extend(talk.early.drain(..));
+            }
+        }
+        Ok(())
+    }
+
+    /// It is the sender who offers.
+    fn begin_generation(&mut self) {
+        if self.role == Role::Sender
+            && let Stage::Talking(talk) = &mut self.stage
+        {
+            let ice_servers = std::mem::take(&mut talk.ice_servers);
+            self.outbox.push_back(Output::Connect { sdp: None, ice_servers, channel: CHANNEL });
+        }
+    }
+
+    /// What opens the generation over the channel that was talked about.
+    fn opening(&self) -> Option<Generation> {
+        let Stage::Talking(talk) = &self.stage else { return None };
+        Generation::new(self.secret.clone(), self.generation, talk.binding(self.role)?).ok()
+    }
+
+    /// What this side's descriptions are.
+    fn kind(&self) -> DescriptionKind {
+        match self.role {
+            Role::Sender => DescriptionKind::Offer,
+            Role::Receiver => DescriptionKind::Answer,
+        }
+    }
+
+    fn place(&self) -> Option<Place> {
+        match &self.stage {
+            Stage::Keying(keying) => Some(keying.0),
+            Stage::Talking(talk) => Some(talk.place),
+            Stage::Apart | Stage::Waiting(_) => None,
+        }
+    }
+
+    fn signal(&mut self, signal: &Signal) {
+        if let Stage::Talking(talk) = &mut self.stage {
+            let (place, body) = (talk.place, talk.sealer.seal(signal));
+            self.relay(place, &body);
+        }
+    }
+
+    fn relay(&mut self, Place { door, attempt }: Place, body: &[u8]) {
+        self.say(&ClientMessage::Relay { door, attempt, body: Body::from_bytes(body) });
+    }
+
+    fn say(&mut self, message: &ClientMessage) {
+        self.outbox.push_back(Output::Say { frame: message.to_frame() });
+    }
+
+    fn transmit(&mut self, record: Vec<u8>) {
+        self.records.push_back(record);
+        self.outbox.push_back(Output::Transmit);
+    }
+}
+
+/// A record of one message before it is sealed.
+pub(super) fn draft(message: &Message<'_>) -> Vec<u8> {
+    let mut record = vec![0; HEADER_LEN];
+    message.encode_into(&mut record);
+    record.resize(record.len() + TAG_LEN, 0);
+    record
+}

@@ -1,0 +1,227 @@
+//! A page sends to a page, over a network that breaks.
+
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::signaling::Role;
+use crate::wasm::session::Session;
+use crate::wasm::ticket::Ticket;
+
+/// A receiving page and its storage.
+struct Other {
+    session: Session,
+    stored: BTreeMap<u64, Vec<u8>>,
+    /// Files that are complete, by number, in the order in which they were.
+    complete: Vec<(u64, Vec<u8>)>,
+    said: VecDeque<ClientMessage>,
+    records: VecDeque<Vec<u8>>,
+    told: Vec<String>,
+    /// How many bytes were written.
+    written: u64,
+}
+
+impl Other {
+    fn new(code: &Code) -> Self {
+        let ticket = Ticket::parse(&code.expose().to_string()).ok().unwrap();
+        let session = Session::new(&ticket, &[3; 64]).ok().unwrap();
+        let (stored, complete, said, records, told, written) = Default::default();
+        let mut other = Self { session, stored, complete, said, records, told, written };
+        other.perform(&[]);
+        other
+    }
+
+    fn hear(&mut self, message: &ServerMessage) {
+        self.session.handle_frame(&message.to_frame());
+        self.perform(&[]);
+    }
+
+    fn receive(&mut self, mut record: Vec<u8>) {
+        self.session.take_record(&mut record);
+        self.perform(&record);
+    }
+
+    /// Does what it is told, until there is nothing more. `staging` holds the record that was just received.
+    fn perform(&mut self, staging: &[u8]) {
+        while let Some(output) = self.session.poll() {
+            let output: Value = serde_json::from_str(&output).unwrap();
+            let number = |name: &str| output[name].as_u64().unwrap();
+            let index = |name: &str| usize::try_from(number(name)).unwrap();
+            match output["do"].as_str().unwrap() {
+                "say" => {
+                    self.said.push_back(ClientMessage::parse(output["frame"].as_str().unwrap()).unwrap());
+                }
+                "connect" => self.session.handle_answer(&description("BB")),
+                "transmit" => self.records.push_back(self.session.record().unwrap()),
+                "ask" => self.session.accept(),
+                "rewind" => self.stored.get_mut(&number("file")).unwrap().truncate(index("offset")),
+                "write" => {
+                    let bytes = &staging[index("start")..index("start") + index("len")];
+                    self.stored.entry(number("file")).or_default().extend_from_slice(bytes);
+                    self.written += number("len");
+                }
+                "commit" => {
+                    let content = self.stored.remove(&number("file")).unwrap_or_default();
+                    assert_eq!(output["sha256"], format!("{:x}", Sha256::digest(&content)));
+                    self.complete.push((number("file"), content));
+                }
+                "written" => self.session.handle_written(index("len")),
+                "finish" => self.session.handle_finished(),
+                what => self.told.push(what.to_owned()),
+            }
+        }
+    }
+}
+
+/// Two pages, the rendezvous and the network between them.
+struct Both {
+    page: Page,
+    other: Other,
+    meetings: u32,
+    waiting: Vec<Role>,
+    is_connected: bool,
+    /// Records of the sender that have arrived.
+    arrived: usize,
+}
+
+impl Both {
+    fn new(files: &[(&str, Vec<u8>)]) -> Self {
+        let page = Page::new(files);
+        let other = Other::new(&page.code());
+        Self { page, other, meetings: 0, waiting: Vec::new(), is_connected: false, arrived: 0 }
+    }
+
+    /// Lets everything happen, until nothing more does or `until` records of the sender have arrived.
+    fn run(&mut self, until: usize) {
+        while self.arrived < until && self.step() {}
+    }
+
+    fn step(&mut self) -> bool {
+        if let Some(message) = self.other.said.pop_front() {
+            self.pass(message, Role::Receiver);
+        } else if let Some(message) = self.page.said.pop_front() {
+            self.pass(message, Role::Sender);
+        } else if let Some(record) = self.other.records.pop_front() {
+            self.page.hear_record(&record);
+        } else if let Some(record) = self.page.records.pop_front() {
+            self.arrived += 1;
+            self.other.receive(record);
+        } else if !self.is_connected && self.waiting.is_empty() {
+            self.is_connected = true;
+            self.page.sending.handle_open();
+            self.other.session.handle_open();
+            self.page.perform();
+            self.other.perform(&[]);
+        } else {
+            return false;
+        }
+        true
+    }
+
+    /// What the rendezvous makes of a message.
+    fn pass(&mut self, message: ClientMessage, from: Role) {
+        match message {
+            ClientMessage::Claim { .. } => self.pair(Door::Typed, 1),
+            ClientMessage::Meet { role, .. } => {
+                self.waiting.push(role);
+                if self.waiting.len() == 2 {
+                    self.waiting.clear();
+                    self.meetings += 1;
+                    self.pair(Door::Meeting, self.meetings);
+                }
+            }
+            ClientMessage::Relay { door, attempt, body } => {
+                let message = ServerMessage::Relay { door, attempt, body };
+                match from {
+                    Role::Sender => self.other.hear(&message),
+                    Role::Receiver => self.page.hear(&message),
+                }
+            }
+            ClientMessage::Create { .. } | ClientMessage::OpenDoor | ClientMessage::Result { .. } => {}
+        }
+    }
+
+    fn pair(&mut self, door: Door, attempt: u32) {
+        let message = ServerMessage::Paired { door, attempt, ice_servers: Vec::new() };
+        self.page.hear(&message);
+        self.other.hear(&message);
+    }
+
+    /// Everything on the way is lost, and whoever needs the other looks for it.
+    fn cut(&mut self) {
+        self.page.records.clear();
+        self.other.records.clear();
+        self.is_connected = false;
+        self.page.sending.handle_lost();
+        self.page.perform();
+        if self.page.told.last().is_some_and(|told| told["do"] == "apart") {
+            self.page.sending.join();
+            self.page.perform();
+        }
+        self.other.session.handle_lost();
+        self.other.perform(&[]);
+        if self.other.told.last().is_some_and(|told| told == "apart") {
+            let entropy = [u8::try_from(self.arrived % 251).unwrap(); 64];
+            self.other.session.join(&entropy).ok().unwrap();
+            self.other.perform(&[]);
+        }
+    }
+}
+
+fn files() -> Vec<(&'static str, Vec<u8>)> {
+    let sizes = [("a", 0), ("b", 1), ("c", 2 * 65_536), ("d", 3 * 65_536 + 5), ("e", 65_535), ("f", 65_537)];
+    sizes.map(|(name, len)| (name, content(len, 7))).to_vec()
+}
+
+fn assert_arrived(both: &Both, files: &[(&str, Vec<u8>)]) {
+    assert_eq!(both.other.told.iter().filter(|told| *told == "done").count(), 1, "{:?}", both.other.told);
+    let mut complete = both.other.complete.clone();
+    complete.sort();
+    let expected: Vec<_> = (0..).zip(files.iter().map(|(_, content)| content.clone())).collect();
+    assert!(complete == expected);
+}
+
+#[test]
+fn wherever_the_connection_breaks_everything_arrives_once() {
+    let files = files();
+    let mut undisturbed = Both::new(&files);
+    undisturbed.run(usize::MAX);
+    assert_arrived(&undisturbed, &files);
+    let size = undisturbed.other.written;
+    // The first record is the sender's proof: before it there is no connection that could break.
+    for until in 1..undisturbed.arrived {
+        let mut both = Both::new(&files);
+        both.run(until);
+        both.cut();
+        both.run(usize::MAX);
+        assert_arrived(&both, &files);
+        assert_eq!(both.other.written, size, "after {until} records: whole chunks are never sent again");
+    }
+}
+
+#[test]
+fn a_connection_that_breaks_again_and_again_gets_there_in_the_end() {
+    let files = [("large", content(40 * 65_536 + 3, 5))];
+    let mut both = Both::new(&files);
+    both.run(3);
+    for _ in 0..20 {
+        let before = both.arrived;
+        both.cut();
+        both.run(before + 4);
+    }
+    both.run(usize::MAX);
+    assert_arrived(&both, &files);
+    assert!(both.meetings >= 20);
+}
+
+#[test]
+fn a_receiver_that_stops_while_the_two_are_apart_is_over() {
+    let mut both = Both::new(&files());
+    both.run(2);
+    both.page.records.clear();
+    both.other.session.handle_lost();
+    both.other.session.cancel();
+    both.other.perform(&[]);
+    both.other.session.handle_lost();
+    both.other.perform(&[]);
+    assert_eq!(both.other.told.last().map(String::as_str), Some("fail"));
+}
