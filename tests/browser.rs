@@ -8,6 +8,7 @@ mod receive;
 mod reconnect;
 mod refusals;
 mod stops;
+mod tabs;
 
 use std::env;
 use std::io::Write;
@@ -84,6 +85,7 @@ fn run(kind: Kind, cases: &[Value]) -> Vec<Value> {
     for (case, one) in cases.iter().zip(&told) {
         assert_eq!(one["error"], Value::Null, "{kind:?} {case} {one:#}");
         assert_eq!(one["complaints"], json!([]), "no violation of the policy, no error: {kind:?} {case}");
+        assert_eq!(one["opened"], 0, "nothing was opened: {kind:?} {case}");
         check_requests(case, one);
     }
     told
@@ -103,6 +105,7 @@ fn check_requests(case: &Value, told: &Value) {
             "a request to somebody else, or with the secret: {request}"
         );
     }
+    assert_eq!(told["end"], page, "nothing has taken the place of the page");
     if case["link"].is_string() {
         assert_eq!(told["address"], page, "the secret leaves the address");
         let before = told["requestsBeforeTap"].as_array().unwrap();

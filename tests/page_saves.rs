@@ -86,12 +86,33 @@ fn fifty_files_are_saved_as_one_archive_with_and_without_a_service_worker() {
         let told = save(&browser, &server, alice.start(&["tree"]), &json!({ "out": out, "plain": plain }));
         assert_eq!((&told["archive"], &told["title"]), (&json!("tree.zip"), &json!("Saved")), "{told:#}");
         assert_eq!(told["isStreamed"], !plain, "with a service worker nothing is copied");
+        if !plain {
+            assert_eq!(told["again"], json!([[404, false], [404, false]]), "it answers for a download once");
+        }
         let found: Vec<(String, usize, String)> = serde_json::from_value(python(READ_ARCHIVE, &out)).unwrap();
         assert_eq!(found.len(), files.len());
         let found: BTreeMap<_, _> =
             found.into_iter().map(|(path, len, digest)| (path, (len, digest))).collect();
         assert_eq!(found, expected);
     }
+}
+
+#[test]
+fn an_archive_is_called_what_its_folder_is_called_whatever_that_is() {
+    let Some(browser) = browser() else { return };
+    let (server, alice) = start();
+    let name = "größe) ('b'; x=y%0d%0aSet-Cookie";
+    std::fs::create_dir(alice.path(name)).unwrap();
+    for file in ["a.txt", "b.txt"] {
+        alice.write(&format!("{name}/{file}"), file.as_bytes());
+    }
+    let out = alice.path("out.zip");
+    let told = save(&browser, &server, alice.start(&[name]), &json!({ "out": out }));
+    assert_eq!(
+        (&told["archive"], &told["isStreamed"]),
+        (&json!(format!("{name}.zip")), &json!(true)),
+        "{told:#}"
+    );
 }
 
 #[test]

@@ -28,6 +28,20 @@ const FIREFOX = {
 
 const sleep = (time) => new Promise((resolve) => setTimeout(resolve, time));
 
+/** Bytes, if there is a file. */
+const lengthOf = (path) => stat(path).then(({ size }) => size, () => undefined);
+
+/** Looks until there is something, and gives it. */
+async function eventually(what, look) {
+  const end = Date.now() + PATIENCE;
+  for (;;) {
+    const found = await look();
+    if (found) return found;
+    if (Date.now() > end) throw new Error(`not to be seen: ${what}`);
+    await sleep(LOOK);
+  }
+}
+
 export class Browser {
   /**
    * @param {'chromium' | 'firefox'} kind
@@ -79,10 +93,11 @@ export class Browser {
       const isRunning = names.some((name) => /\.(part|crdownload)$/.test(name) || name.startsWith('.'));
       if (names.length > 0 && !isRunning) {
         const path = join(this.downloads, names[0]);
-        // Firefox puts an empty file in place before the one it writes to.
-        const { size } = await stat(path);
+        // Firefox puts an empty file in place before the one it writes to, and takes files away while it renames them.
+        const size = await lengthOf(path);
         await sleep(LOOK);
-        const isSettled = (await readdir(this.downloads)).length === names.length && (await stat(path)).size === size;
+        const isAlone = (await readdir(this.downloads)).length === names.length;
+        const isSettled = isAlone && size !== undefined && (await lengthOf(path)) === size;
         if (isSettled) {
           const hash = createHash('sha256');
           for await (const part of createReadStream(path)) hash.update(part);
@@ -125,6 +140,12 @@ export class Page {
       document.addEventListener('securitypolicyviolation', (event) => {
         window.violations.push(`${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`);
       });
+      window.types = [];
+      const { createObjectURL } = URL;
+      URL.createObjectURL = (content) => {
+        window.types.push(content.type);
+        return createObjectURL(content);
+      };
     });
     return watched;
   }
@@ -156,6 +177,22 @@ export class Page {
     return this.page.$eval(selector, (element) => element.textContent);
   }
 
+  /** What the screen that is shown is called. */
+  title() {
+    return this.text('main section:not([hidden]) h1');
+  }
+
+  /** Saves every file, and tells what was saved. */
+  async saveAll() {
+    const saved = [];
+    const count = await this.page.$$eval('#saved .save', (buttons) => buttons.length);
+    for (let index = 0; index < count; index += 1) {
+      await this.page.$$eval('#saved .save', (buttons, at) => buttons[at].click(), index);
+      saved.push(await this.browser.download());
+    }
+    return saved;
+  }
+
   /** Waits until one of these is to be seen, for as long as anything at all changes on the page; tells which. */
   async shown(...selectors) {
     let last;
@@ -172,7 +209,22 @@ export class Page {
     }
   }
 
+  /** Its worker, once there is one. Firefox lets nobody in. */
+  worker() {
+    return eventually('a worker', () => this.page.workers()[0]);
+  }
+
+  /** Waits until something is the case in the page, whose policy forbids what puppeteer waits with. */
+  until(look, argument) {
+    return eventually(String(look), () => this.page.evaluate(look, argument));
+  }
+
   async violations() {
     return this.page.evaluate(() => window.violations);
+  }
+
+  /** What everything was given out as that a blob was given an address for. */
+  async types() {
+    return this.page.evaluate(() => window.types);
   }
 }

@@ -10,6 +10,9 @@ import { Browser } from './driver.mjs';
 const { kind, executable, isPrivate, cases } = JSON.parse(process.argv[2]);
 const browser = await Browser.launch(kind, executable, { isPrivate, quota: cases[0].quota });
 const told = [];
+/** Tabs that nobody here has opened. */
+const others = async () => (await browser.browser.pages()).length - told.length;
+const before = await others();
 /** What Firefox says about a connection that was broken on purpose. */
 const BROKEN = /WebRTC: ICE failed/;
 // Pages stay open until the end: what they have to say last needs a moment.
@@ -37,9 +40,12 @@ for (const { address, code, link, answer, quota, pauses } of cases) {
         await page.click('#cancel');
       }
       for (const id of pauses ?? []) await pause(page, id, one);
-      if ((await page.shown('#done', '#failed')) === '#done') one.saved = await saveAll(page);
+      if ((await page.shown('#done', '#failed')) === '#done') one.saved = await page.saveAll();
     }
-    one.title = await page.page.$eval('main section:not([hidden]) h1', (heading) => heading.textContent);
+    one.title = await page.title();
+    one.types = await page.types();
+    one.end = page.page.url();
+    one.opened = (await others()) - before;
     one.complaints.push(...(await page.violations()));
   } catch (error) {
     one.error = String(error);
@@ -59,15 +65,4 @@ async function pause(page, id, one) {
   one.kept = [...(one.kept ?? []), await page.text('#kept')];
   process.kill(id, 'SIGCONT');
   await page.shown('#receiving', '#verifying', '#done', '#failed');
-}
-
-/** Saves every file, and tells what was saved. */
-async function saveAll(page) {
-  const saved = [];
-  const count = await page.page.$$eval('#saved .save', (buttons) => buttons.length);
-  for (let index = 0; index < count; index += 1) {
-    await page.page.$$eval('#saved .save', (buttons, at) => buttons[at].click(), index);
-    saved.push(await page.browser.download());
-  }
-  return saved;
 }

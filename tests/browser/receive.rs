@@ -114,6 +114,41 @@ fn a_browser_receives_fifty_files_whatever_their_names() {
 }
 
 #[test]
+fn what_would_run_or_lead_somewhere_is_saved_and_does_neither() {
+    if !has_browsers() {
+        return;
+    }
+    let (server, alice) = start();
+    let script = "window.open('/elsewhere'); location = '/elsewhere'";
+    let files = [
+        ("x.html", format!("<meta http-equiv=refresh content='0;url=/elsewhere'><script>{script}</script>")),
+        ("x.svg", format!("<svg xmlns='http://www.w3.org/2000/svg'><script>{script}</script></svg>")),
+        ("x.js", script.to_owned()),
+        ("x.url", "[InternetShortcut]\nURL=http://localhost/elsewhere\n".to_owned()),
+    ];
+    for (name, words) in &files {
+        alice.write(name, words.as_bytes());
+    }
+    for kind in BOTH {
+        let mut senders: Vec<_> = files.iter().map(|(name, _)| alice.start(&[name])).collect();
+        let cases: Vec<_> =
+            senders.iter_mut().map(|sender| case(sender, &page(&server), Way::Link)).collect();
+        for (told, (name, words)) in run(kind, &cases).iter().zip(&files) {
+            assert_saved(told, &[(name, words.as_bytes())]);
+            assert_eq!(told["saved"][0]["name"], json!(name));
+            assert_eq!(
+                told["types"],
+                json!(["application/octet-stream"]),
+                "{kind:?}: a download and nothing else"
+            );
+        }
+        for sender in senders {
+            sender.end().succeeded();
+        }
+    }
+}
+
+#[test]
 fn without_a_server_the_link_leads_to_a_page_on_this_network() {
     if !has_browsers() {
         return;

@@ -67,6 +67,23 @@ async function lookAtPreviews() {
   return found;
 }
 
+/** Who answers for the address of a download that is over, and for one that never was: the status, and by whom. */
+async function askAgain(address) {
+  const answers = [];
+  for (const each of [address, new URL('0123456789abcdef', address).href]) {
+    const [response] = await Promise.all([
+      page.waitForResponse(each),
+      page.evaluate((source) => {
+        const frame = document.createElement('iframe');
+        frame.src = source;
+        document.body.append(frame);
+      }, each),
+    ]);
+    answers.push([response.status(), response.fromServiceWorker()]);
+  }
+  return answers;
+}
+
 try {
   if (plain) await page.addInitScript(takeAway);
   else await page.addInitScript(pretendFolder);
@@ -99,6 +116,7 @@ try {
     told.archive = download.suggestedFilename();
     told.isStreamed = !download.url().startsWith('blob:');
     await download.saveAs(out);
+    if (told.isStreamed) told.again = await askAgain(download.url());
     await page.locator('#save-state', { hasText: 'are saved' }).waitFor();
   }
   told.title = await page.locator('main section:visible h1').textContent();

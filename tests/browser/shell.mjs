@@ -63,6 +63,14 @@ for (const socket of sockets) socket.destroy();
 await page.goto('about:blank');
 await page.goto(address);
 await heading(page, 'Dateien empfangen');
+// Whatever is answered now, the service worker answers.
+const asked = [names.find((name) => name.endsWith('app.js')), 'healthz', 'v1/socket', '_dl/0123456789abcdef', 'x.html'];
+const answered = await page.evaluate(async (names) => {
+  const answers = await Promise.allSettled(names.map((name) => fetch(name)));
+  const posted = await fetch('', { method: 'POST' }).then(() => ['POST'], () => []);
+  return [...names.filter((_, index) => answers[index].status === 'fulfilled'), ...posted];
+}, asked);
+assert.deepEqual(answered, asked.slice(0, 1), 'the shell, and nothing else');
 await page.locator('#code').fill('48-2093');
 await page.locator('#code-form button').click();
 await heading(page, 'Der Server ist nicht erreichbar');

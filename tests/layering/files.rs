@@ -98,14 +98,18 @@ const MESSAGES: [&str; 9] = [
     "typed",
 ];
 
-#[test]
-fn the_scripts_of_the_page_know_nothing_of_the_protocol() {
-    let scripts = texts().into_iter().filter(|(path, _)| {
+/// The scripts of the page that are written by hand.
+fn page_scripts() -> impl Iterator<Item = (String, String)> {
+    texts().into_iter().filter(|(path, _)| {
         let is_script = Path::new(path).extension().is_some_and(|extension| extension == "js");
         is_script && path.starts_with("web-static/") && !path.starts_with("web-static/wire/")
-    });
+    })
+}
+
+#[test]
+fn the_scripts_of_the_page_know_nothing_of_the_protocol() {
     let mut count = 0;
-    for (path, text) in scripts {
+    for (path, text) in page_scripts() {
         assert_eq!(protocol_name(&text), None, "{path}");
         count += 1;
     }
@@ -117,6 +121,47 @@ fn a_script_that_knows_the_protocol_is_found() {
     assert!(protocol_name("socket.send(JSON.stringify({ type: 'claim' }))").is_some());
     assert!(protocol_name("hkdf('send/1 pw')").is_some());
     assert_eq!(protocol_name("say({ type: 'offer' })"), None);
+}
+
+/// What leads a browser somewhere or makes text into more than text, and the only scripts that do it.
+const LEADING: [(&str, &[&str]); 14] = [
+    // A download: to a blob.
+    (".href =", &["web-static/save.js"]),
+    // A download as well, and media whose type is ours.
+    (".src =", &["web-static/save.stream.js", "web-static/views/preview.js"]),
+    // What a person taps.
+    ("location.reload", &["web-static/failures.js"]),
+    ("location =", &[]),
+    ("location.assign", &[]),
+    ("location.replace", &[]),
+    ("window.open", &[]),
+    ("openWindow", &[]),
+    (".navigate(", &[]),
+    ("innerHTML", &[]),
+    ("outerHTML", &[]),
+    ("insertAdjacentHTML", &[]),
+    ("document.write", &[]),
+    ("srcdoc", &[]),
+];
+
+/// What of [`LEADING`] a script does that it may not.
+fn leads(path: &str, script: &str) -> Vec<&'static str> {
+    let forbidden = LEADING.into_iter().filter(|(way, by)| script.contains(way) && !by.contains(&path));
+    forbidden.map(|(way, _)| way).collect()
+}
+
+#[test]
+fn nothing_that_a_peer_says_can_lead_the_page_anywhere() {
+    let scripts: Vec<_> = page_scripts().collect();
+    for (path, text) in &scripts {
+        assert_eq!(leads(path, text), Vec::<&str>::new(), "{path}");
+    }
+    for (way, by) in LEADING {
+        let still = |owner: &&str| scripts.iter().any(|(path, text)| path == owner && text.contains(way));
+        assert!(by.iter().all(|owner| still(&owner)), "`{way}` is no more where it may be");
+    }
+    assert_eq!(leads("web-static/app.js", "anchor.href = link"), [".href ="]);
+    assert_eq!(leads("web-static/save.js", "anchor.href = link"), Vec::<&str>::new());
 }
 
 #[test]
