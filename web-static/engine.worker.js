@@ -138,6 +138,7 @@ class Reception {
     this.#isBusy = true;
     for (let job = this.#jobs.shift(); job; job = this.#jobs.shift()) {
       if (this.#isOver) continue;
+      const began = performance.now();
       try {
         await job();
         await this.#perform();
@@ -145,7 +146,7 @@ class Reception {
         await this.#handleStorageError(error);
       }
       // What waited for the disk was not listened to.
-      this.#lastHeard = performance.now();
+      if (performance.now() - began > pingInterval()) this.#lastHeard = performance.now();
     }
     this.#isBusy = false;
   }

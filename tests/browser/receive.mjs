@@ -52,7 +52,7 @@ await browser.close();
 
 /** The process stands still until the page says that the connection is gone, and then the transfer goes on. */
 async function pause(page, id, one) {
-  await page.shown('#receiving #amount:not(:empty)');
+  await page.shown('#receiving #progress:not([value="0"])');
   process.kill(id, 'SIGSTOP');
   await page.shown('#reconnecting');
   one.kept = [...(one.kept ?? []), await page.text('#kept')];
