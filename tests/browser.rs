@@ -3,9 +3,11 @@
 //! Starting a browser takes longer than receiving a small file, so one browser goes through all cases of a test.
 
 mod first_load;
+mod frames;
 mod receive;
 mod reconnect;
 mod refusals;
+mod stops;
 
 use std::env;
 use std::io::Write;

@@ -89,28 +89,46 @@ function begin() {
   else if (isShown('enter') && matchMedia('(pointer: fine)').matches) element('code').focus();
 }
 
+/** Everything that a person can do here. */
+function listen() {
+  element('code-form').addEventListener('submit', (event) => {
+    event.preventDefault();
+    const { value } = /** @type {HTMLInputElement} */ (element('code'));
+    withReception(({ look }) => look(value, { base, isFromLink: false }));
+  });
+  element('code').addEventListener('input', prepare, { once: true });
+  element('receive').addEventListener('click', receiveLink);
+  element('try-again').addEventListener('click', () => withReception(({ receive }) => receive()));
+  for (const id of ['send', 'send-again']) element(id).addEventListener('click', chooseToSend);
+  for (const id of ['again', 'other-code']) element(id).addEventListener('click', startOver);
+  for (const change of ['online', 'offline']) window.addEventListener(change, () => isShown('enter') && draw());
+  // A file that is dropped beside where it belongs must not take the place of the page.
+  for (const type of ['dragover', 'drop']) document.addEventListener(type, (event) => event.preventDefault());
+  // A second link that is opened in the same tab changes the fragment and nothing else.
+  window.addEventListener('hashchange', () => {
+    secret = takeSecret();
+    if (secret && isShown('enter', 'found', 'failed')) show('found');
+  });
+}
+
+/**
+ * Inside somebody else's page a tap may be meant for something else, so nothing can be done here. Most servers send a header
+ * that forbids it.
+ */
+function refuseFrame() {
+  const say = () => fail('framed');
+  say();
+  speakPreferred().then(say, say);
+}
+
 view('enter', drawEnter);
 on('failed', ({ why, retryAfter }) => fail(why, retryAfter));
-element('code-form').addEventListener('submit', (event) => {
-  event.preventDefault();
-  const { value } = /** @type {HTMLInputElement} */ (element('code'));
-  withReception(({ look }) => look(value, { base, isFromLink: false }));
-});
-element('code').addEventListener('input', prepare, { once: true });
-element('receive').addEventListener('click', receiveLink);
-element('try-again').addEventListener('click', () => withReception(({ receive }) => receive()));
-for (const id of ['send', 'send-again']) element(id).addEventListener('click', chooseToSend);
-for (const id of ['again', 'other-code']) element(id).addEventListener('click', startOver);
-for (const change of ['online', 'offline']) window.addEventListener(change, () => isShown('enter') && draw());
-// A file that is dropped beside where it belongs must not take the place of the page.
-for (const type of ['dragover', 'drop']) document.addEventListener(type, (event) => event.preventDefault());
-// A second link that is opened in the same tab changes the fragment and nothing else.
-window.addEventListener('hashchange', () => {
-  secret = takeSecret();
-  if (secret && isShown('enter', 'found', 'failed')) show('found');
-});
-
 element('insecure').hidden = window.isSecureContext;
 const isAble = typeof RTCPeerConnection !== 'undefined' && typeof WebAssembly !== 'undefined';
-// A page that has no texts has not loaded, and says so in its own English.
-speakPreferred().then(begin, () => fail('server-gone')).finally(fillLanguages);
+if (window.top === window) {
+  listen();
+  // A page that has no texts has not loaded, and says so in its own English.
+  speakPreferred().then(begin, () => fail('server-gone')).finally(fillLanguages);
+} else {
+  refuseFrame();
+}

@@ -6,6 +6,8 @@ import { duration, hasText, text } from './text.js';
 const CAN_TRY_AGAIN = ['server-gone', 'server-busy', 'too-often', 'offline'];
 /** Only a page that is loaded anew can do better. */
 const NEEDS_RELOAD = ['unsupported', 'version'];
+/** Here no code can be entered. */
+const IS_CLOSED = ['unsupported', 'framed'];
 
 /**
  * @param {string} why  A reason that the worker or the page gives.
@@ -27,7 +29,7 @@ function draw({ why: given, retryAfter }) {
   element('reload').hidden = !NEEDS_RELOAD.includes(why);
   element('send-again').hidden = !why.startsWith('sending-');
   const isOnlyChoice = ['try-again', 'reload', 'send-again'].every((id) => element(id).hidden);
-  element('other-code').hidden = why === 'unsupported';
+  element('other-code').hidden = IS_CLOSED.includes(why);
   element('other-code').classList.toggle('primary', isOnlyChoice);
 }
 

@@ -32,9 +32,10 @@ export class Browser {
   /**
    * @param {'chromium' | 'firefox'} kind
    * @param {string} executablePath
-   * @param {boolean} [isPrivate]  For Firefox: every window is a private one.
+   * @param {{isPrivate?: boolean, quota?: number}} [limits]  For Firefox: every window is a private one; about how many
+   *   bytes may be stored. Chromium is told by each page, see `limitStorage`.
    */
-  static async launch(kind, executablePath, isPrivate = false) {
+  static async launch(kind, executablePath, { isPrivate = false, quota } = {}) {
     const downloads = await mkdtemp(join(tmpdir(), 'downloads-'));
     const args = [];
     let extraPrefsFirefox;
@@ -46,6 +47,8 @@ export class Browser {
     } else {
       extraPrefsFirefox = { ...FIREFOX, 'browser.download.dir': downloads };
       if (isPrivate) extraPrefsFirefox['browser.privatebrowsing.autostart'] = true;
+      // In KiB, and of all origins together.
+      if (quota) extraPrefsFirefox['dom.quotaManager.temporaryStorage.fixedLimit'] = Math.ceil(quota / 1024);
     }
     const browser = kind === 'chromium' ? 'chrome' : 'firefox';
     const options = { browser, executablePath, args, extraPrefsFirefox, headless: true, protocolTimeout: 600_000 };
@@ -135,6 +138,7 @@ export class Page {
 
   /** Lets the origin store so many bytes and no more. */
   async limitStorage(origin, quotaSize) {
+    if (this.browser.kind === 'firefox') return;
     const session = await this.page.createCDPSession();
     await session.send('Storage.overrideQuotaForOrigin', { origin, quotaSize });
   }

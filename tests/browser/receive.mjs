@@ -1,13 +1,14 @@
 /**
  * Receives in a browser, one case after the other. The only argument is JSON: `{kind, executable, isPrivate, cases}`,
  * each case `{address, code}` with a code to type at the page at `address`, or `{link}`; `answer` may be `decline` or
- * `cancel`, `quota` how much the origin may store, in bytes (Chromium), and `pauses` processes that stop in the middle and go
- * on once the page has noticed. Prints one line of JSON: for each case where the person ended up, and what was seen on the way.
+ * `cancel`, `quota` how much may be stored, in bytes (Firefox takes that of the first case for all), and `pauses` processes that
+ * stop in the middle and go on once the page has noticed. Prints one line of JSON: for each case where the person ended up, and
+ * what was seen on the way.
  */
 import { Browser } from './driver.mjs';
 
 const { kind, executable, isPrivate, cases } = JSON.parse(process.argv[2]);
-const browser = await Browser.launch(kind, executable, isPrivate);
+const browser = await Browser.launch(kind, executable, { isPrivate, quota: cases[0].quota });
 const told = [];
 /** What Firefox says about a connection that was broken on purpose. */
 const BROKEN = /WebRTC: ICE failed/;
@@ -32,7 +33,7 @@ for (const { address, code, link, answer, quota, pauses } of cases) {
       one.asked = await page.text('#confirm');
       await page.click(answer === 'decline' ? '#decline' : '#accept');
       if (answer === 'cancel') {
-        await page.shown('#amount:not(:empty)');
+        await page.shown('#speed:not(:empty)');
         await page.click('#cancel');
       }
       for (const id of pauses ?? []) await pause(page, id, one);

@@ -1,0 +1,57 @@
+//! Somebody stops a transfer in its middle, and the other side is told.
+
+use std::fs::File;
+use std::thread;
+
+use serde_json::json;
+
+use super::{BOTH, Way, case, has_browsers, page, run, start};
+use crate::harness::{Machine, Peer};
+
+/// A transfer that is far from over when somebody stops it.
+fn offer_endless(machine: &Machine) -> Peer {
+    // Holes read as zeros.
+    File::create(machine.path("large.bin")).unwrap().set_len(3_000_000_000).unwrap();
+    machine.start(&["large.bin"])
+}
+
+#[test]
+fn a_person_who_cancels_is_told_so_and_so_is_the_sender() {
+    if !has_browsers() {
+        return;
+    }
+    let (server, alice) = start();
+    for kind in BOTH {
+        let mut sending = offer_endless(&alice);
+        let mut case = case(&mut sending, &page(&server), Way::Code);
+        case["answer"] = json!("cancel");
+        let told = &run(kind, &[case])[0];
+        assert_eq!((&told["title"], &told["saved"]), (&json!("Cancelled"), &json!([])), "{kind:?}");
+        sending.end().failed("cancelled_by_peer", 3);
+    }
+}
+
+#[test]
+fn a_sender_who_is_stopped_tells_the_page() {
+    if !has_browsers() {
+        return;
+    }
+    let (server, alice) = start();
+    for kind in BOTH {
+        let mut sending = offer_endless(&alice);
+        let cases = [case(&mut sending, &page(&server), Way::Link)];
+        let told = thread::scope(|scope| {
+            let receiving = scope.spawn(|| run(kind, &cases));
+            sending.under_way();
+            sending.interrupt();
+            receiving.join().unwrap()
+        });
+        let told = &told[0];
+        assert_eq!(
+            (&told["title"], &told["saved"]),
+            (&json!("The sender has stopped it"), &json!([])),
+            "{kind:?}"
+        );
+        sending.end().failed("interrupted", 130);
+    }
+}
