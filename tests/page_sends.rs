@@ -134,7 +134,7 @@ fn a_wrong_code_is_used_up_and_the_page_shows_another() {
 fn a_page_finds_its_receiver_again_and_goes_on() {
     let Some(browser) = browser() else { return };
     let (server, alice) = start();
-    let bytes = content(100 << 20);
+    let bytes = content(40 << 20);
     let file = alice.write("large.bin", &bytes);
     let bob = Machine::with_server(&server);
     let told = send(&browser, &server, &[file], &json!({ "receiver": receiver(&bob), "pauses": true }));

@@ -39,6 +39,9 @@ class Reception {
   #jobs = [];
   #isBusy = false;
   #isOver = false;
+  /** There is no room: nothing more happens until the person has chosen. What is to be done then. @type {any[]} */
+  #held = [];
+  #isFull = false;
   #timer = 0;
   #pulse = 0;
 
@@ -123,7 +126,10 @@ class Reception {
         return this.run(() => this.#accept());
       case 'decline':
         return this.run(() => this.#stop(() => this.#session.decline(), 'declined'));
+      case 'full':
+        return this.#handleChoice(message.choice);
       case 'cancel':
+        this.#isFull = false;
         return this.run(() => this.#stop(() => this.#session.cancel(), 'cancelled'));
     }
   }
@@ -136,8 +142,9 @@ class Reception {
 
   async #work() {
     this.#isBusy = true;
-    for (let job = this.#jobs.shift(); job; job = this.#jobs.shift()) {
+    for (let job = this.#next(); job; job = this.#next()) {
       if (this.#isOver) continue;
+      const began = performance.now();
       try {
         await job();
         await this.#perform();
@@ -145,16 +152,33 @@ class Reception {
         await this.#handleStorageError(error);
       }
       // What waited for the disk was not listened to.
-      this.#lastHeard = performance.now();
+      if (performance.now() - began > pingInterval()) this.#lastHeard = performance.now();
     }
     this.#isBusy = false;
   }
 
+  #next() {
+    return this.#isFull ? undefined : this.#jobs.shift();
+  }
+
   async #perform() {
-    for (let text = this.#session.poll(); text !== undefined && !this.#isOver; text = this.#session.poll()) {
-      const pending = this.#do(JSON.parse(text));
-      if (pending) await pending;
+    for (let output = this.#poll(); output && !this.#isOver; output = this.#poll()) {
+      try {
+        const pending = this.#do(output);
+        if (pending) await pending;
+      } catch (error) {
+        if (error?.name !== 'QuotaExceededError') throw error;
+        this.#held.unshift(output);
+        return this.#handleFull();
+      }
     }
+  }
+
+  /** What is to be done next. */
+  #poll() {
+    if (this.#held.length > 0) return this.#held.shift();
+    const text = this.#session.poll();
+    return text && JSON.parse(text);
   }
 
   /**
@@ -253,8 +277,9 @@ class Reception {
   #beat() {
     const now = performance.now();
     // A device that slept has not listened: it knows nothing about silence.
-    if (now - this.#lastBeat > 2 * pingInterval() || this.#isBusy) this.#lastHeard = now;
+    if (now - this.#lastBeat > 2 * pingInterval() || this.#isBusy || this.#isFull) this.#lastHeard = now;
     this.#lastBeat = now;
+    if (this.#isFull) return this.#stay();
     this.run(() => {
       if (now - this.#lastHeard >= silenceLimit()) return this.#handleLost();
       if (!this.#hasSent) this.#session.ping();
@@ -286,9 +311,14 @@ class Reception {
   /** @param {{file: number, start: number, len: number}} what */
   #write({ file, start, len }) {
     if (file !== this.#file) return this.#begin(file).then(() => this.#write({ file, start, len }));
+    const written = this.#spool.write(new Uint8Array(this.#memory.buffer, this.#session.staging() + start, len));
+    return written ? written.then(() => this.#handleStored(len)) : this.#handleStored(len);
+  }
+
+  /** @param {number} len  So many bytes more. */
+  #handleStored(len) {
     this.#done += len;
     if (performance.now() - this.#reported >= REPORT_INTERVAL) this.#report();
-    return this.#spool.write(new Uint8Array(this.#memory.buffer, this.#session.staging() + start, len));
   }
 
   /** @param {{file: number, offset: number}} what  What is behind it did not come from this sender's file. */
@@ -351,13 +381,42 @@ class Reception {
     tell({ type: 'failed', why, retryAfter });
   }
 
-  /** Sends what is still to be said, and does nothing else of it. */
+  /** Sends what is still to be said, and gives what else there is to do. */
   #flush() {
+    const others = [];
     for (let text = this.#session.poll(); text !== undefined; text = this.#session.poll()) {
       const output = JSON.parse(text);
       if (output.do === 'transmit') this.#transmit(this.#session.record());
       else if (output.do === 'say') this.#signal.send(output.frame);
+      else others.push(output);
     }
+    return others;
+  }
+
+  /** What is here stays, and so does the sender, until the person has chosen. */
+  #handleFull() {
+    this.#isFull = true;
+    tell({ type: 'full', choices: ['retry', 'stop'] });
+  }
+
+  /** Shows the sender that this side is alive although nothing goes on. */
+  #stay() {
+    this.#session.ping();
+    this.#held.push(...this.#flush());
+  }
+
+  /** @param {string} choice */
+  #handleChoice(choice) {
+    if (!this.#isFull) return;
+    this.#isFull = false;
+    if (choice === 'stop') {
+      this.#jobs = [];
+      return this.run(() => this.#stop(() => this.#session.handleStorageFull(), 'storage-full'));
+    }
+    tell({ type: 'resumed', isAccepted: true });
+    // What was held comes before everything that has happened since.
+    this.#jobs.unshift(() => {});
+    if (!this.#isBusy) this.#work();
   }
 
   #handleServerGone() {
@@ -403,9 +462,7 @@ class Reception {
   /** @param {any} error */
   async #handleStorageError(error) {
     if (this.#isOver) return;
-    const isFull = error?.name === 'QuotaExceededError';
-    if (isFull) this.#stop(() => this.#session.handleStorageFull(), 'storage-full');
-    else this.#stop(() => this.#session.handleStorageError(), 'storage-failed');
+    this.#stop(() => this.#session.handleStorageError(), 'storage-failed');
   }
 
   /**

@@ -4,7 +4,7 @@
  *
  * @typedef {object} Spool
  * @property {(file: number) => Promise<void>} begin
- * @property {(bytes: Uint8Array) => void | Promise<void>} write
+ * @property {(bytes: Uint8Array) => void | Promise<void>} write  May be done again after it found no room; so may `end`.
  * @property {(len: number) => void | Promise<void>} rewind  Only the first `len` bytes of the file stay.
  * @property {() => Promise<Blob>} end  The file, complete.
  * @property {() => Promise<void>} clear  Forgets everything.
@@ -96,8 +96,8 @@ class Memory {
 
   /** @param {Uint8Array} bytes */
   write(bytes) {
+    if (bytes.length > this.#room) throw full();
     this.#room -= bytes.length;
-    if (this.#room < 0) throw full();
     this.#parts.push(bytes.slice());
   }
 
@@ -232,8 +232,8 @@ class Database {
   write(bytes) {
     const fits = Math.min(bytes.length, PART_LEN - this.#len);
     this.#part.set(bytes.subarray(0, fits), this.#len);
+    if (this.#len + fits === PART_LEN) return this.#flush(PART_LEN, bytes.slice(fits));
     this.#len += fits;
-    return this.#len < PART_LEN ? undefined : this.#flush(bytes.slice(fits));
   }
 
   /** @param {number} len */
@@ -247,10 +247,13 @@ class Database {
     this.#len = len - count * PART_LEN;
   }
 
-  /** @param {Uint8Array} rest  What goes into the next part. */
-  async #flush(rest) {
+  /**
+   * @param {number} len  Of this part.
+   * @param {Uint8Array} rest  What goes into the next part.
+   */
+  async #flush(len, rest) {
     const transaction = this.#database.transaction('parts', 'readwrite', { durability: 'relaxed' });
-    const part = new Blob([this.#part.subarray(0, this.#len)]);
+    const part = new Blob([this.#part.subarray(0, len)]);
     transaction.objectStore('parts').put(part, [this.#file, this.#count]);
     await new Promise((resolve, reject) => {
       transaction.oncomplete = resolve;
@@ -262,7 +265,7 @@ class Database {
   }
 
   async end() {
-    if (this.#len > 0) await this.#flush(new Uint8Array(0));
+    if (this.#len > 0) await this.#flush(this.#len, new Uint8Array(0));
     const range = IDBKeyRange.bound([this.#file, 0], [this.#file, this.#count]);
     return new Blob(await settled(this.#database.transaction('parts').objectStore('parts').getAll(range)));
   }

@@ -1,8 +1,9 @@
 /**
  * Receives in a browser, one case after the other. The only argument is JSON: `{kind, executable, isPrivate, cases}`,
  * each case `{address, code}` with a code to type at the page at `address`, or `{link}`; `answer` may be `decline` or
- * `cancel`, `quota` how much may be stored, in bytes (Firefox takes that of the first case for all), and `pauses` processes that
- * stop in the middle and go on once the page has noticed. Prints one line of JSON: for each case where the person ended up, and
+ * `cancel`, `quota` how much may be stored, in bytes (Firefox takes that of the first case for all), `whenFull` what is chosen
+ * then (`stop`, or `retry` with room for so much in `more`), and `pauses` processes that stop in the middle and go on once the
+ * page has noticed. Prints one line of JSON: for each case where the person ended up, and
  * what was seen on the way.
  */
 import { Browser } from './driver.mjs';
@@ -16,7 +17,7 @@ const before = await others();
 /** What Firefox says about a connection that was broken on purpose. */
 const BROKEN = /WebRTC: ICE failed/;
 // Pages stay open until the end: what they have to say last needs a moment.
-for (const { address, code, link, answer, quota, pauses } of cases) {
+for (const { address, code, link, answer, quota, whenFull, more, pauses } of cases) {
   const page = await browser.page();
   const one = { saved: [], ...page.seen };
   told.push(one);
@@ -40,7 +41,8 @@ for (const { address, code, link, answer, quota, pauses } of cases) {
         await page.click('#cancel');
       }
       for (const id of pauses ?? []) await pause(page, id, one);
-      if ((await page.shown('#done', '#failed')) === '#done') one.saved = await page.saveAll();
+      if (whenFull) await choose(page, whenFull, () => page.limitStorage(new URL(link ?? address).origin, more), one);
+      if ((await page.shown('#done', '#failed', '#full')) === '#done') one.saved = await page.saveAll();
     }
     one.title = await page.title();
     one.types = await page.types();
@@ -59,10 +61,27 @@ await browser.close();
 
 /** The process stands still until the page says that the connection is gone, and then the transfer goes on. */
 async function pause(page, id, one) {
-  await page.shown('#receiving #amount:not(:empty)');
+  await page.shown('#receiving #progress:not([value="0"])');
   process.kill(id, 'SIGSTOP');
   await page.shown('#reconnecting');
   one.kept = [...(one.kept ?? []), await page.text('#kept')];
   process.kill(id, 'SIGCONT');
   await page.shown('#receiving', '#verifying', '#done', '#failed');
+}
+
+/** There is no room, also when it is tried again; then the person stops, or makes room and goes on. */
+async function choose(page, choice, makeRoom, one) {
+  await page.shown('#full');
+  // It goes on for less than a moment.
+  await page.page.evaluate(async () => {
+    const section = document.getElementById('receiving');
+    const hasGoneOn = new Promise((resolve) => new MutationObserver(resolve).observe(section, { attributes: true }));
+    document.getElementById('full-retry').click();
+    await hasGoneOn;
+  });
+  await page.shown('#full');
+  one.kept = await page.text('#full-kept');
+  if (choice === 'retry') await makeRoom();
+  await page.click(`#full-${choice}`);
+  await page.shown('#receiving', '#done', '#failed');
 }

@@ -13,7 +13,7 @@ fn a_page_finds_its_sender_again_and_goes_on_wherever_it_keeps_the_file() {
     let server = Rendezvous::start_everywhere();
     let insecure = format!("http://{}:{}/", own_address(), port(&server));
     let alice = Machine::with_server_at(&insecure);
-    let bytes = content(100 << 20);
+    let bytes = content(40 << 20);
     alice.write("video.mp4", &bytes);
     // Files of the origin, a database, and the browser whose channel stays with the page.
     let places =

@@ -4,7 +4,7 @@ use std::fs::File;
 
 use serde_json::json;
 
-use super::{BOTH, Way, case, has_browsers, page, run, start};
+use super::{BOTH, Kind, Way, assert_saved, case, has_browsers, own_address, page, port, run, start};
 use crate::harness::{Machine, Rendezvous, content, text};
 
 #[test]
@@ -88,7 +88,7 @@ fn a_size_that_fits_nowhere_is_asked_about_and_allocates_nothing() {
 }
 
 #[test]
-fn a_full_storage_is_explained_and_the_sender_is_told() {
+fn a_full_storage_is_a_choice_and_who_stops_tells_the_sender() {
     if !has_browsers() {
         return;
     }
@@ -98,8 +98,36 @@ fn a_full_storage_is_explained_and_the_sender_is_told() {
         let mut sending = alice.start(&["large.bin"]);
         let mut case = case(&mut sending, &page(&server), Way::Link);
         case["quota"] = json!(8_000_000);
+        case["whenFull"] = json!("stop");
         assert_eq!(run(kind, &[case])[0]["title"], "There is no room left", "{kind:?}");
         let error = sending.end().failed("peer_failed", 1);
         assert!(text(&error["message"]).contains("its disk is full"), "{kind:?} {error}");
+    }
+}
+
+#[test]
+fn who_makes_room_in_a_full_storage_has_lost_nothing() {
+    if !has_browsers() {
+        return;
+    }
+    let server = Rendezvous::start_everywhere();
+    let insecure = format!("http://{}:{}/", own_address(), port(&server));
+    let alice = Machine::with_server_at(&insecure);
+    let bytes = content(30_000_000);
+    alice.write("large.bin", &bytes);
+    // Files of the origin, and a database.
+    for place in [page(&server), insecure] {
+        let mut sending = alice.start(&["large.bin"]);
+        let mut case = case(&mut sending, &place, Way::Link);
+        case["quota"] = json!(8_000_000);
+        case["whenFull"] = json!("retry");
+        case["more"] = json!(200_000_000);
+        let told = run(Kind::Chromium, &[case]);
+        assert_saved(&told[0], &[("large.bin", &bytes)]);
+        let kept = text(&told[0]["kept"]);
+        assert!(kept.starts_with("Kept so far: ") && !kept.contains(": 0 bytes"), "{kept}");
+        let sent = sending.end();
+        sent.succeeded();
+        assert_eq!(sent.events_of("finished")[0]["moved"], bytes.len(), "{sent:?}");
     }
 }

@@ -70,7 +70,7 @@ try {
   if (receiver) {
     const { child, ended } = run(receiver, code);
     if (pauses) {
-      await page.locator('#sending-amount:not(:empty)').waitFor();
+      await page.locator('#sending-progress:not([value="0"])').waitFor();
       child.kill('SIGSTOP');
       await page.locator('#reconnecting:visible').waitFor();
       child.kill('SIGCONT');

@@ -202,11 +202,11 @@ impl Connection {
     ///
     /// # Errors
     /// [`Trouble::NoChannel`].
-    pub(super) fn handle_description(&mut self, sdp: &str) -> Result<(), Trouble> {
+    pub(super) fn handle_description(&mut self, description: &str) -> Result<(), Trouble> {
         let generation = self.generation;
         let kind = self.kind();
         let Stage::Talking(talk) = &mut self.stage else { return Ok(()) };
-        let own = CheckedDescription::parse(sdp).map_err(|_| Trouble::NoChannel)?;
+        let own = CheckedDescription::parse(description).map_err(|_| Trouble::NoChannel)?;
         talk.own = Some(own.fingerprint());
         let sdp = own.sdp().to_owned();
         self.signal(&Signal::Description { generation, restart: 0, kind, sdp });
@@ -372,9 +372,9 @@ impl Connection {
         Ok(())
     }
 
-    fn handle_their_description(&mut self, sdp: &str) -> Result<(), Trouble> {
+    fn handle_their_description(&mut self, description: &str) -> Result<(), Trouble> {
         let Stage::Talking(talk) = &mut self.stage else { return Ok(()) };
-        let checked = CheckedDescription::parse(sdp).map_err(|_| Trouble::NoChannel)?;
+        let checked = CheckedDescription::parse(description).map_err(|_| Trouble::NoChannel)?;
         let is_too_early = self.role == Role::Sender && talk.own.is_none();
         if is_too_early || talk.theirs.replace(checked.fingerprint()).is_some() {
             return Err(Trouble::Violation);

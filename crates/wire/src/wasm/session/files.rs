@@ -56,10 +56,10 @@ impl Progress {
     fn append(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let to_boundary = CHUNK_LEN as u64 - self.stored.len % CHUNK_LEN as u64;
-            let len = usize::try_from(to_boundary).unwrap_or(CHUNK_LEN).min(bytes.len());
-            let (part, rest) = bytes.split_at(len);
+            let to_boundary = usize::try_from(to_boundary).unwrap_or(CHUNK_LEN);
+            let (part, rest) = bytes.split_at_checked(to_boundary).unwrap_or((bytes, &[]));
             self.stored.hash.update(part);
-            self.stored.len += len as u64;
+            self.stored.len += part.len() as u64;
             if self.stored.len.is_multiple_of(CHUNK_LEN as u64) {
                 self.chunks = self.stored.clone();
             }
@@ -155,6 +155,6 @@ impl Session {
 
     fn size(&self, file: u32) -> Option<u64> {
         let entry = self.manifest.as_ref()?.entries().get(usize::try_from(file).ok()?)?;
-        Some(entry.kind.size()).filter(|_| !matches!(entry.kind, EntryKind::Stream { .. }))
+        Some(entry.kind.size()).filter(|_| !matches!(entry.kind, EntryKind::Stream))
     }
 }

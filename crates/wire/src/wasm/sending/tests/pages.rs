@@ -22,7 +22,7 @@ struct Other {
 
 impl Other {
     fn new(code: &Code) -> Self {
-        let ticket = Ticket::parse(&code.expose().to_string()).ok().unwrap();
+        let ticket = Ticket::parse(code.expose().as_ref()).ok().unwrap();
         let session = Session::new(&ticket, &[3; 64]).ok().unwrap();
         let (stored, complete, said, records, told, written) = Default::default();
         let mut other = Self { session, stored, complete, said, records, told, written };
@@ -130,10 +130,10 @@ impl Both {
                 }
             }
             ClientMessage::Relay { door, attempt, body } => {
-                let message = ServerMessage::Relay { door, attempt, body };
+                let passed = ServerMessage::Relay { door, attempt, body };
                 match from {
-                    Role::Sender => self.other.hear(&message),
-                    Role::Receiver => self.page.hear(&message),
+                    Role::Sender => self.other.hear(&passed),
+                    Role::Receiver => self.page.hear(&passed),
                 }
             }
             ClientMessage::Create { .. } | ClientMessage::OpenDoor | ClientMessage::Result { .. } => {}
