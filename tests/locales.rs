@@ -142,7 +142,7 @@ fn variant(reason: &str) -> String {
 /// The part of `wire` that browsers run.
 fn sources_of_the_module() -> String {
     let receiving = ["output.rs", "ticket.rs", "session.rs", "session/door.rs", "session/files.rs"];
-    let also = ["session/channel.rs", "session/signals.rs", "sending.rs", "sending/output.rs"];
+    let also = ["connection.rs", "connection/talk.rs", "sending.rs", "sending/output.rs"];
     [receiving.as_slice(), &also]
         .concat()
         .into_iter()

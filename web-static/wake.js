@@ -1,6 +1,8 @@
 /** Keeps the screen on while it matters; where a browser cannot, the page says to do it by hand. */
 export class Wakefulness {
   #isWanted = false;
+  /** The browser thinks about it. */
+  #isAsked = false;
   /** @type {WakeLockSentinel | undefined} */
   #lock;
 
@@ -21,7 +23,8 @@ export class Wakefulness {
       this.#lock = undefined;
       return lock?.release().catch(() => {});
     }
-    if (document.visibilityState !== 'visible' || this.#lock?.released === false) return;
+    if (document.visibilityState !== 'visible' || this.#lock?.released === false || this.#isAsked) return;
+    this.#isAsked = true;
     try {
       const lock = await navigator.wakeLock?.request('screen');
       // It may have ended while the browser thought about it.
@@ -29,6 +32,8 @@ export class Wakefulness {
       else await lock?.release();
     } catch {
       // A battery that is low is a reason to refuse.
+    } finally {
+      this.#isAsked = false;
     }
   }
 }

@@ -90,10 +90,24 @@ const CLAIMS = {
     assert.deepEqual(await locks(page), []);
     await screens.tap('accept');
     await page.waitForFunction(() => window.locks.length === 1);
-    await screens.tell({ type: 'progress', done: 1 }, { type: 'reconnecting' }, { type: 'resumed' }, { type: 'verifying' });
+    await screens.tell({ type: 'progress', done: 1 }, { type: 'reconnecting' }, { type: 'resumed', isAccepted: true }, { type: 'verifying' });
     assert.deepEqual(await locks(page), [false]);
     await screens.tell({ type: 'done', files: [] });
     assert.deepEqual(await locks(page), [true]);
+  },
+
+  'a browser that thinks about the screen is not asked again': async (screens, page) => {
+    await screens.confirm();
+    await page.evaluate(() => {
+      const { request } = navigator.wakeLock;
+      window.grants = [];
+      navigator.wakeLock.request = () => new Promise((resolve) => window.grants.push(() => resolve(request())));
+    });
+    await screens.tap('accept');
+    await screens.tell({ type: 'reconnecting' });
+    await page.evaluate(() => window.grants.forEach((grant) => grant()));
+    await screens.tell({ type: 'done', files: [] });
+    assert.deepEqual(await locks(page), [true], 'a lock that is forgotten would stay');
   },
 
   'what a person wants is asked for': async (screens, page) => {
@@ -128,7 +142,7 @@ const CLAIMS = {
     assert.equal(await focusedHeading(page), 'Reconnecting');
     assert.match(await page.locator('#kept').textContent(), /840 MB of 2 GB/);
     await screens.pass(60_000);
-    await screens.tell({ type: 'resumed' });
+    await screens.tell({ type: 'resumed', isAccepted: true });
     await screens.pass(5000);
     await screens.tell({ type: 'progress', done: 990e6 });
     // 150 MB in the five seconds since, and in what the test itself takes.

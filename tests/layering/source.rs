@@ -54,7 +54,8 @@ fn relative(path: &Path) -> String {
 pub(super) fn sources(krate: &str) -> Vec<Source> {
     let is_code = |path: &String| {
         let path = PathBuf::from(path);
-        path.extension() == Some(OsStr::new("rs")) && path.file_stem() != Some(OsStr::new("tests"))
+        let is_test = path.with_extension("").iter().any(|name| name == "tests");
+        path.extension() == Some(OsStr::new("rs")) && !is_test
     };
     let found: Vec<_> = files(&format!("crates/{krate}/src")).into_iter().filter(is_code).collect();
     assert!(!found.is_empty(), "no sources of {krate}");
