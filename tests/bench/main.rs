@@ -1,7 +1,7 @@
 //! How fast a file gets from one process to another on this machine, beside what the machine could do at all.
 //!
 //! ```text
-//! cargo run --release -p e2e --bin bench -- [--size BYTES] [--runs N]
+//! cargo run --release -p e2e --bin bench -- [--page] [--size BYTES] [--runs N]
 //! ```
 //!
 //! Figures of one run are comparable with each other only: quote ratios and medians.
@@ -9,10 +9,11 @@
 #![expect(clippy::cast_precision_loss, reason = "figures are printed with three digits")]
 
 mod measured;
+mod page;
 mod transfer;
 mod yardsticks;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use clap::Parser;
@@ -28,19 +29,25 @@ struct Args {
     /// How often; medians are printed
     #[arg(long, default_value_t = 5)]
     runs: usize,
+    /// Into a page of Chromium instead
+    #[arg(long)]
+    page: bool,
     /// Directory with the `send` binary to measure [default: build it, with the release profile]
     #[arg(long)]
     bin: Option<PathBuf>,
 }
 
 fn main() -> Result<()> {
-    let Args { size, runs, bin } = Args::parse();
+    let Args { size, runs, page, bin } = Args::parse();
     let send = match bin {
         Some(directory) => directory.join("send"),
         None => transfer::build()?,
     };
     let scratch = tempfile::tempdir().context("no scratch directory")?;
     let file = transfer::make_file(scratch.path(), size)?;
+    if page {
+        return into_page(&send, &file, scratch.path(), runs);
+    }
     let mut ours = Vec::new();
     let (mut tcp, mut core) = (Vec::new(), Vec::new());
     for number in 1..=runs.max(1) {
@@ -52,6 +59,23 @@ fn main() -> Result<()> {
         ours.push(run);
     }
     report(size, &ours, median(&tcp), median(&core));
+    Ok(())
+}
+
+fn into_page(send: &Path, file: &Path, scratch: &Path, runs: usize) -> Result<()> {
+    let (mut rates, mut growths) = (Vec::new(), Vec::new());
+    for number in 1..=runs.max(1) {
+        let run = page::run(send, file, scratch)?;
+        print(&format!("run {number}: {:.1} MB/s, grew by {:.1} MB", run.rate, run.growth));
+        rates.push(run.rate);
+        growths.push(run.growth);
+    }
+    let (slowest, most) =
+        (rates.iter().copied().fold(f64::INFINITY, f64::min), growths.iter().copied().fold(0.0, f64::max));
+    print(&format!(
+        "\nmedian {:.1} MB/s, slowest {slowest:.1}; grew by {most:.1} MB at most",
+        median(&rates)
+    ));
     Ok(())
 }
 

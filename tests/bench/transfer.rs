@@ -54,7 +54,7 @@ pub(crate) fn run(send: &Path, file: &Path, scratch: &Path) -> Result<Run> {
     let started = Instant::now();
     let mut sender = spawn(send, scratch, &[file.as_os_str()])?;
     let mut events = BufReader::new(sender.stdout.take().context("no output")?);
-    let code = wait_for_code(&mut events)?;
+    let code = wait_for(&mut events, "code")?;
     let code_after = started.elapsed().as_secs_f64();
     let drain = thread::spawn(move || last_elapsed(events));
 
@@ -76,7 +76,7 @@ pub(crate) fn run(send: &Path, file: &Path, scratch: &Path) -> Result<Run> {
     Ok(Run { rate, code_after, whole, sender: cost(watched.0), receiver: cost(watched.1) })
 }
 
-fn spawn(send: &Path, scratch: &Path, arguments: &[&std::ffi::OsStr]) -> Result<Child> {
+pub(crate) fn spawn(send: &Path, scratch: &Path, arguments: &[&std::ffi::OsStr]) -> Result<Child> {
     spawn_with_code(send, scratch, arguments, "")
 }
 
@@ -93,11 +93,12 @@ fn spawn_with_code(send: &Path, scratch: &Path, arguments: &[&std::ffi::OsStr], 
         .context("`send` does not start")
 }
 
-fn wait_for_code(events: &mut impl std::io::BufRead) -> Result<String> {
+/// A field of the event that tells code and link.
+pub(crate) fn wait_for(events: &mut impl std::io::BufRead, field: &str) -> Result<String> {
     for line in events.lines() {
         let event: Value = serde_json::from_str(&line?)?;
         if event.get("event").is_some_and(|name| name == "code") {
-            return Ok(event.get("code").and_then(Value::as_str).context("no code")?.to_owned());
+            return Ok(event.get(field).and_then(Value::as_str).context("no code")?.to_owned());
         }
     }
     anyhow::bail!("the sender showed no code")

@@ -1,0 +1,46 @@
+/**
+ * Receives once in Chromium and watches what that costs. The only argument is JSON: `{executable, link}`. Prints one line of
+ * JSON: `seconds` from consent to the verified file, and by how many bytes the page's processes `grew` meanwhile at most.
+ */
+import { readFile } from 'node:fs/promises';
+import { Browser } from './driver.mjs';
+
+const { executable, link } = JSON.parse(process.argv[2]);
+/** Between two looks: milliseconds. */
+const LOOK = 100;
+
+const browser = await Browser.launch('chromium', executable);
+try {
+  const page = await browser.page();
+  const session = await browser.browser.target().createCDPSession();
+  await page.goto(link);
+  await page.shown('#found');
+  await page.click('#receive');
+  await page.shown('#confirm');
+  const before = await resident(session);
+  const began = performance.now();
+  let most = before;
+  const watching = setInterval(async () => (most = Math.max(most, await resident(session))), LOOK);
+  await page.click('#accept');
+  const end = await page.shown('#done', '#failed');
+  const seconds = (performance.now() - began) / 1000;
+  clearInterval(watching);
+  if (end !== '#done') throw new Error(await page.text(end));
+  console.log(JSON.stringify({ seconds, grew: most - before }));
+} finally {
+  await browser.close();
+}
+
+/** Bytes of memory that the processes of all pages have resident. */
+async function resident(session) {
+  const { processInfo } = await session.send('SystemInfo.getProcessInfo');
+  const renderers = processInfo.filter(({ type }) => type === 'renderer');
+  const sizes = await Promise.all(renderers.map(({ id }) => residentOf(id)));
+  return sizes.reduce((sum, size) => sum + size, 0);
+}
+
+/** @param {number} id  Of a process, which may be gone. */
+async function residentOf(id) {
+  const status = await readFile(`/proc/${id}/status`, 'utf8').catch(() => '');
+  return 1024 * Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0);
+}
