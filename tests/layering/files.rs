@@ -158,7 +158,7 @@ fn nothing_that_a_peer_says_can_lead_the_page_anywhere() {
     }
     for (way, by) in LEADING {
         let still = |owner: &&str| scripts.iter().any(|(path, text)| path == owner && text.contains(way));
-        assert!(by.iter().all(|owner| still(&owner)), "`{way}` is no more where it may be");
+        assert!(by.iter().all(still), "`{way}` is no more where it may be");
     }
     assert_eq!(leads("web-static/app.js", "anchor.href = link"), [".href ="]);
     assert_eq!(leads("web-static/save.js", "anchor.href = link"), Vec::<&str>::new());
