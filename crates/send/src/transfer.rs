@@ -44,9 +44,6 @@ pub use send::{Sent, send};
 /// How often progress is told.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 
-/// How long a side that fails takes to tell the other.
-const FAREWELL_DEADLINE: Duration = Duration::from_secs(3);
-
 /// Why a transfer failed.
 #[derive(Debug, Error)]
 #[non_exhaustive]

@@ -21,10 +21,13 @@ use super::pipe::Opened;
 use super::pulse::Beat;
 use super::saving::Saving;
 use super::tally::resumed;
-use super::{Error, FAREWELL_DEADLINE, PROGRESS_INTERVAL};
+use super::{Error, PROGRESS_INTERVAL};
 use crate::connect::{Channel, Rejoin};
 use crate::report::{Ask, AskError, Consent, Event, Interruption, Reporter, Summary, Warning};
 use crate::storage::{Checked, SinkError, SinkOptions};
+
+/// How long a receiver that fails takes to tell the other side: twice, to say it and to see it gone.
+const FAREWELL_DEADLINE: Duration = Duration::from_secs(3);
 
 /// What the receiver has decided before it knows what comes.
 #[derive(Clone, Debug)]

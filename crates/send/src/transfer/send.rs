@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::time::{interval, timeout};
+use tokio::time::{Instant, interval, timeout_at};
 use tokio_util::sync::CancellationToken;
 use wire::message::{AbortReason, Message};
 use wire::transfer;
@@ -16,13 +16,16 @@ use super::pipe::{Opened, spawn};
 use super::pulse::Beat;
 use super::reading::{Job, Reading, Report};
 use super::tally::{Tally, summary};
-use super::{Error, FAREWELL_DEADLINE, PROGRESS_INTERVAL};
+use super::{Error, PROGRESS_INTERVAL};
 use crate::connect::{Channel, Rejoin};
 use crate::report::{Event, Reporter, Summary};
 use crate::storage::{Source, SourceError};
 
 /// Jobs that wait for the reading thread. Small, so that an answer does not wait behind many chunks.
 const JOB_QUEUE_LEN: usize = 4;
+
+/// How long the last words may take. Whatever the receiver has granted may lie before them on a slow path: 8 MiB at 1 MB/s.
+const FAREWELL_DEADLINE: Duration = Duration::from_secs(10);
 
 /// What a completed transfer amounted to.
 #[derive(Clone, Debug)]
@@ -84,10 +87,11 @@ impl Sending<'_> {
             self.next = Some(Job::Message(Message::Bye));
         }
         // Whether the last words arrive changes nothing about what happened.
-        let _ = timeout(FAREWELL_DEADLINE, self.say_the_rest()).await;
+        let deadline = Instant::now() + FAREWELL_DEADLINE;
+        let _ = timeout_at(deadline, self.say_the_rest()).await;
         let (closed, _) = mpsc::channel(1);
         drop(std::mem::replace(&mut self.jobs, closed));
-        let _ = timeout(FAREWELL_DEADLINE, self.link.close()).await;
+        let _ = timeout_at(deadline, self.link.close()).await;
         outcome
     }
 
