@@ -234,6 +234,16 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn on_a_host_without_headers_the_page_brings_the_same_policy() {
+        let response = answer(Request::builder().uri("/")).await;
+        let policy = response.headers().get("content-security-policy").unwrap().to_str().unwrap().to_owned();
+        // Browsers take this one from a header only; the page looks for itself whether it is framed.
+        let policy = policy.replace("frame-ancestors 'none'; ", "");
+        let meta = format!(r#"<meta http-equiv="Content-Security-Policy" content="{policy}">"#);
+        assert!(text(response).await.contains(&meta), "{meta}");
+    }
+
+    #[tokio::test]
     async fn a_host_that_would_change_the_policy_is_left_out_of_it() {
         for host in ["a.example; script-src *", "a.example,b", "a b", "\"", "a.example'"] {
             let response = answer(Request::builder().uri("/").header("host", host)).await;
