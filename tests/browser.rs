@@ -20,7 +20,7 @@ use data_encoding::HEXLOWER;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::harness::{Machine, Peer, Rendezvous, text};
+use crate::harness::{Ended, Machine, Peer, Rendezvous, text};
 
 /// How the receiver learns where to go.
 #[derive(Clone, Copy)]
@@ -140,6 +140,15 @@ fn assert_saved(told: &Value, expected: &[(&str, &[u8])]) {
         .collect();
     let expected: Vec<_> = expected.iter().map(|(size, digest)| (size, digest.clone())).collect();
     assert_eq!(saved, expected);
+}
+
+/// Nothing of `len` bytes was sent again but what was on the way when the connection broke: the credit window, and a MiB.
+/// A browser that is kept waiting by its disk may break it too.
+#[track_caller]
+fn assert_sent_once(sent: &Ended, len: usize) {
+    let breaks = sent.events_of("reconnecting").len() as u64;
+    let again = sent.events_of("finished")[0]["moved"].as_u64().unwrap() - len as u64;
+    assert!(again <= breaks * (9 << 20), "{again} bytes were sent again after {breaks} breaks: {sent:?}");
 }
 
 /// A server, and a machine that uses it.

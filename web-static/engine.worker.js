@@ -281,7 +281,7 @@ class Reception {
     // A device that slept has not listened: it knows nothing about silence.
     if (now - this.#lastBeat > 2 * pingInterval() || this.#isBusy || this.#isFull) this.#lastHeard = now;
     this.#lastBeat = now;
-    if (this.#isFull) return this.#stay();
+    if (this.#isFull || this.#isBusy) return this.#stay();
     this.run(() => {
       if (now - this.#lastHeard >= silenceLimit()) return this.#handleLost();
       if (!this.#hasSent) this.#session.ping();
@@ -401,7 +401,7 @@ class Reception {
     tell({ type: 'full', choices: ['retry', 'stop'] });
   }
 
-  /** Shows the sender that this side is alive although nothing goes on. */
+  /** Shows the sender that this side is alive although its disk keeps everything else waiting. */
   #stay() {
     this.#session.ping();
     this.#held.push(...this.#flush());

@@ -13,6 +13,10 @@ const PAGE = new URL('../../web-static/', import.meta.url);
 /** What a browser insists on. */
 const TYPES = { '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml' };
 
+/** How long it may take until something is so inside a frame, and how long between two looks: milliseconds. */
+const PATIENCE = 30_000;
+const LOOK = 50;
+
 /** Who was named as having led to a file of the host. */
 const referrers = [];
 
@@ -51,6 +55,15 @@ async function frame(inside) {
   return page;
 }
 
+/** Waits until it is so inside a frame. A driver that compiles what it waits for there would break the page's policy. */
+async function until(frame, isSo) {
+  const end = Date.now() + PATIENCE;
+  while (!(await frame.evaluate(isSo))) {
+    if (Date.now() > end) throw new Error(`not so in ${frame.url()}: ${isSo}`);
+    await new Promise((resolve) => setTimeout(resolve, LOOK));
+  }
+}
+
 const browser = await Browser.launch(kind, executable);
 const outside = await serve(answerFrame);
 const host = await serve(answerFile);
@@ -66,11 +79,11 @@ try {
 
   const shown = await frame(`${host.address}#1.secret`);
   const inner = shown.page.frames().find((each) => each.url().startsWith(host.address));
-  await inner.waitForFunction(() => document.documentElement.lang && document.title.startsWith('Open this page by itself'));
+  await until(inner, () => document.documentElement.lang && document.title.startsWith('Open this page by itself'));
   // Whoever frames a page can lead it to another link.
   await inner.evaluate(() => window.addEventListener('hashchange', () => (window.hasChanged = true)));
   await shown.page.$eval('iframe', (element, link) => (element.src = link), `${host.address}#1.another`);
-  await inner.waitForFunction('window.hasChanged');
+  await until(inner, () => window.hasChanged);
   told.shown = await inner.evaluate(() => {
     const isSeen = (part) => part.checkVisibility();
     const controls = [...document.querySelectorAll('button, input, a, select option')].filter(isSeen);

@@ -4,7 +4,9 @@ use std::fs::File;
 
 use serde_json::json;
 
-use super::{BOTH, Kind, Way, assert_saved, case, has_browsers, own_address, page, port, run, start};
+use super::{
+    BOTH, Kind, Way, assert_saved, assert_sent_once, case, has_browsers, own_address, page, port, run, start,
+};
 use crate::harness::{Machine, Rendezvous, content, text};
 
 #[test]
@@ -128,6 +130,6 @@ fn who_makes_room_in_a_full_storage_has_lost_nothing() {
         assert!(kept.starts_with("Kept so far: ") && !kept.contains(": 0 bytes"), "{kept}");
         let sent = sending.end();
         sent.succeeded();
-        assert_eq!(sent.events_of("finished")[0]["moved"], bytes.len(), "{sent:?}");
+        assert_sent_once(&sent, bytes.len());
     }
 }
