@@ -269,8 +269,6 @@ class Reception {
       if (!(data instanceof ArrayBuffer) || data.byteLength > this.#session.room) return this.#fail('violation');
       const len = data.byteLength;
       new Uint8Array(this.#memory.buffer, this.#session.staging(), len).set(new Uint8Array(data));
-      // Given back at once, where browsers can: the collector would let a hundred megabytes gather.
-      data.transfer?.(0);
       this.#session.handleRecord(len);
     });
   }
