@@ -49,3 +49,17 @@ fn the_page_is_small_and_is_there_without_its_server() {
     sending.end().succeeded();
     assert_eq!(told["problems"], json!([]));
 }
+
+#[test]
+fn the_other_side_is_looked_for_soon_often_and_for_ten_minutes() {
+    let Some(_) = browser() else { return };
+    let told = run("rejoin.mjs", &json!({}));
+    let attempts: Vec<u64> =
+        told["attempts"].as_array().unwrap().iter().map(|time| time.as_u64().unwrap()).collect();
+    assert_eq!(attempts[..3], [500, 16_500, 33_500], "each attempt waits a quarter of a minute: {told}");
+    let pauses = attempts.windows(2).map(|pair| pair[1] - pair[0]);
+    assert!(pauses.take(30).all(|pause| pause <= 17_000), "{told}");
+    let gave_up = told["gaveUp"].as_u64().unwrap();
+    assert!((600_000..=617_000).contains(&gave_up), "{told}");
+    assert_eq!((&told["hurried"], &told["afterBack"]), (&json!(1), &json!(0)), "{told}");
+}

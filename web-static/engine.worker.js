@@ -129,8 +129,7 @@ class Reception {
       case 'full':
         return this.#handleChoice(message.choice);
       case 'cancel':
-        this.#isFull = false;
-        return this.run(() => this.#stop(() => this.#session.cancel(), 'cancelled'));
+        return this.#quit(() => this.#session.cancel(), 'cancelled');
     }
   }
 
@@ -276,10 +275,11 @@ class Reception {
   /** Says that this side is alive, and notices when the other is not. */
   #beat() {
     const now = performance.now();
+    const isWaiting = this.#isBusy || this.#isFull;
     // A device that slept has not listened: it knows nothing about silence.
-    if (now - this.#lastBeat > 2 * pingInterval() || this.#isBusy || this.#isFull) this.#lastHeard = now;
+    if (now - this.#lastBeat > 2 * pingInterval() || isWaiting) this.#lastHeard = now;
     this.#lastBeat = now;
-    if (this.#isFull || this.#isBusy) return this.#stay();
+    if (isWaiting) return this.#stay();
     this.run(() => {
       if (now - this.#lastHeard >= silenceLimit()) return this.#handleLost();
       if (!this.#hasSent) this.#session.ping();
@@ -360,6 +360,17 @@ class Reception {
   }
 
   /**
+   * The person ends it: what waits, for room too, is not done any more.
+   * @param {() => void} say  Tells the other side.
+   * @param {string} why
+   */
+  #quit(say, why) {
+    this.#isFull = false;
+    this.#jobs = [];
+    this.run(() => this.#stop(say, why));
+  }
+
+  /**
    * Ends it from this side.
    * @param {() => void} say  Tells the other side.
    * @param {string} why
@@ -408,11 +419,8 @@ class Reception {
   /** @param {string} choice */
   #handleChoice(choice) {
     if (!this.#isFull) return;
+    if (choice === 'stop') return this.#quit(() => this.#session.handleStorageFull(), 'storage-full');
     this.#isFull = false;
-    if (choice === 'stop') {
-      this.#jobs = [];
-      return this.run(() => this.#stop(() => this.#session.handleStorageFull(), 'storage-full'));
-    }
     tell({ type: 'resumed', isAccepted: true });
     // What was held comes before everything that has happened since.
     this.#jobs.unshift(() => {});

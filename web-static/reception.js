@@ -9,7 +9,7 @@ import { Peer } from './rtc.js';
 import { element, isShown, show } from './screen.js';
 import { remember, salt, wasTried } from './tried.js';
 import { hasUnsaved } from './views/done.js';
-import { Wakefulness } from './wake.js';
+import { Wakefulness, onAwake } from './wake.js';
 import './views/confirm.js';
 import './views/connecting.js';
 import './views/full.js';
@@ -132,9 +132,7 @@ document.addEventListener('screen', () => {
   if (isShown('failed')) leave();
   wakefulness.keep(isShown(...AT_WORK));
 });
-for (const [target, type] of [[window, 'online'], [window, 'pageshow'], [document, 'visibilitychange']]) {
-  target.addEventListener(type, () => document.visibilityState === 'visible' && ask({ type: 'awake' }));
-}
+onAwake(() => ask({ type: 'awake' }));
 window.addEventListener('pagehide', () => ask({ type: 'cancel' }));
 window.addEventListener('beforeunload', (event) => {
   if (isShown(...AT_WORK) || (isShown('done') && hasUnsaved())) event.preventDefault();

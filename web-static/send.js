@@ -9,7 +9,7 @@ import { Peer } from './rtc.js';
 import { element, isShown, show } from './screen.js';
 import { dropped, picked } from './send.files.js';
 import { hasText } from './text.js';
-import { Wakefulness } from './wake.js';
+import { Wakefulness, onAwake } from './wake.js';
 import './views/choose.js';
 import './views/inviting.js';
 import './views/reconnecting.js';
@@ -179,9 +179,7 @@ document.addEventListener('drop', async (event) => {
   if (isShown('choose') && event.dataTransfer) add(await dropped(event.dataTransfer));
 });
 document.addEventListener('screen', () => wakefulness.keep(isShown(...AT_WORK)));
-for (const [target, type] of [[window, 'online'], [window, 'pageshow'], [document, 'visibilitychange']]) {
-  target.addEventListener(type, () => document.visibilityState === 'visible' && worker?.postMessage({ type: 'awake' }));
-}
+onAwake(() => worker?.postMessage({ type: 'awake' }));
 window.addEventListener('pagehide', () => worker?.postMessage({ type: 'cancel' }));
 window.addEventListener('beforeunload', (event) => {
   if (isShown(...AT_WORK)) event.preventDefault();

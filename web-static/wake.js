@@ -1,3 +1,12 @@
+/**
+ * @param {() => void} listener  Called when the page is looked at again, or the network is another: a connection may be gone.
+ */
+export function onAwake(listener) {
+  for (const [target, type] of [[window, 'online'], [window, 'pageshow'], [document, 'visibilitychange']]) {
+    target.addEventListener(type, () => document.visibilityState === 'visible' && listener());
+  }
+}
+
 /** Keeps the screen on while it matters; where a browser cannot, the page says to do it by hand. */
 export class Wakefulness {
   #isWanted = false;

@@ -136,6 +136,39 @@ const CLAIMS = {
     assert.ok(await page.locator('#full-disk').isHidden(), 'what is not offered is not shown');
   },
 
+  'a page that is looked at again, or has another network, asks whether the connection is there': async (screens, page) => {
+    await screens.receiving();
+    for (const type of ['online', 'pageshow']) {
+      const before = (await types(screens)).filter((asked) => asked === 'awake').length;
+      await page.evaluate((event) => window.dispatchEvent(new Event(event)), type);
+      assert.equal((await types(screens)).filter((asked) => asked === 'awake').length, before + 1, type);
+    }
+  },
+
+  'what is kept of a file can be taken back to any byte': async (screens, page) => {
+    await screens.load();
+    const module = await page.evaluate(() => new URL('spool.js', document.querySelector('script[src$="app.js"]').src).href);
+    for (const size of [1 << 20, 30 << 20]) {
+      const isRight = await page.evaluate(async ([address, total]) => {
+        const { openSpool } = await import(address);
+        const spool = await openSpool(total, false, false);
+        await spool.begin(0);
+        const chunk = 65_536;
+        const bytes = (count, value) => new Uint8Array(count).fill(value);
+        // Behind and in front of where parts meet.
+        for (let index = 0; index < 40 && index * chunk < total; index += 1) await spool.write(bytes(chunk, 1));
+        const kept = total > 16 * chunk ? 16 * chunk + 100 : 100;
+        await spool.rewind(kept);
+        for (let index = 0; index < 3; index += 1) await spool.write(bytes(chunk, 2));
+        const content = new Uint8Array(await (await spool.end()).arrayBuffer());
+        await spool.clear();
+        const isOne = content.subarray(0, kept).every((byte) => byte === 1);
+        return content.length === kept + 3 * chunk && isOne && content.subarray(kept).every((byte) => byte === 2);
+      }, [module, size]);
+      assert.ok(isRight, `${size} bytes`);
+    }
+  },
+
   'a transfer goes on where it broke off': async (screens, page) => {
     await screens.receiving();
     await screens.tell({ type: 'reconnecting' });

@@ -2,7 +2,7 @@
  * Receives in a browser, one case after the other. The only argument is JSON: `{kind, executable, isPrivate, cases}`,
  * each case `{address, code}` with a code to type at the page at `address`, or `{link}`; `answer` may be `decline` or
  * `cancel`, `quota` how much may be stored, in bytes (Firefox takes that of the first case for all), `whenFull` what is chosen
- * then (`stop`, or `retry` with room for so much in `more`), and `pauses` processes that stop in the middle and go on once the
+ * then (`stop`, `cancel`, or `retry` with room for so much in `more`), and `pauses` processes that stop in the middle and go on once the
  * page has noticed. Prints one line of JSON: for each case where the person ended up, and
  * what was seen on the way.
  */
@@ -82,6 +82,7 @@ async function choose(page, choice, makeRoom, one) {
   await page.shown('#full');
   one.kept = await page.text('#full-kept');
   if (choice === 'retry') await makeRoom();
-  await page.click(`#full-${choice}`);
+  // Who leaves the page cancels without having chosen.
+  await page.click(choice === 'cancel' ? '#cancel' : `#full-${choice}`);
   await page.shown('#receiving', '#done', '#failed');
 }

@@ -108,6 +108,21 @@ fn a_full_storage_is_a_choice_and_who_stops_tells_the_sender() {
 }
 
 #[test]
+fn who_cancels_while_the_storage_is_full_is_heard_at_once() {
+    if !has_browsers() {
+        return;
+    }
+    let (server, alice) = start();
+    alice.write("large.bin", &content(30_000_000));
+    let mut sending = alice.start(&["large.bin"]);
+    let mut case = case(&mut sending, &page(&server), Way::Link);
+    case["quota"] = json!(8_000_000);
+    case["whenFull"] = json!("cancel");
+    assert_eq!(run(Kind::Chromium, &[case])[0]["title"], "Cancelled");
+    sending.end().failed("cancelled_by_peer", 3);
+}
+
+#[test]
 fn who_makes_room_in_a_full_storage_has_lost_nothing() {
     if !has_browsers() {
         return;

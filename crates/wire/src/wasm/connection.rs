@@ -35,8 +35,10 @@ pub(super) enum Output {
     Answer { sdp: String },
     /// Try this address of the other side.
     Candidate { candidate: String, mid: String },
-    /// Send what `record` gives over the channel.
+    /// Send the next record over the channel.
     Transmit,
+    /// The connection is gone: `join` over a new socket, after some seconds if so many are given.
+    Apart { retry_after: Option<u32> },
 }
 
 /// Why it cannot go on like this.
@@ -136,14 +138,10 @@ impl Connection {
         connection
     }
 
-    /// What to do next.
-    pub(super) fn poll_output(&mut self) -> Option<Output> {
-        self.outbox.pop_front()
-    }
-
-    /// The record to transmit.
-    pub(super) fn record(&mut self) -> Option<Vec<u8>> {
-        self.records.pop_front()
+    /// What to do next, in this order. The records to transmit go behind `records`.
+    pub(super) fn take_outputs(&mut self, records: &mut VecDeque<Vec<u8>>) -> VecDeque<Output> {
+        records.append(&mut self.records);
+        std::mem::take(&mut self.outbox)
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -164,16 +162,16 @@ impl Connection {
         self.generation > 1
     }
 
-    /// Whether the two sides had a channel, have none, and may find another in spite of `trouble`.
-    pub(super) fn survives(&self, trouble: Trouble) -> bool {
-        self.was_open && !self.is_open() && !trouble.is_final()
-    }
-
     /// A message of the rendezvous.
     ///
     /// # Errors
-    /// [`Trouble`], after which nothing more comes of this conversation.
+    /// [`Trouble`] that is the end of it.
     pub(super) fn handle_message(&mut self, message: ServerMessage) -> Result<(), Trouble> {
+        let taken = self.take_message(message);
+        self.survive(taken)
+    }
+
+    fn take_message(&mut self, message: ServerMessage) -> Result<(), Trouble> {
         match message {
             _ if self.is_open() => Ok(()),
             ServerMessage::Paired { door: Door::Meeting, attempt, ice_servers } => {
@@ -206,7 +204,9 @@ impl Connection {
         let generation = self.generation;
         let kind = self.kind();
         let Stage::Talking(talk) = &mut self.stage else { return Ok(()) };
-        let own = CheckedDescription::parse(description).map_err(|_| Trouble::NoChannel)?;
+        let Ok(own) = CheckedDescription::parse(description) else {
+            return self.survive(Err(Trouble::NoChannel));
+        };
         talk.own = Some(own.fingerprint());
         let sdp = own.sdp().to_owned();
         self.signal(&Signal::Description { generation, restart: 0, kind, sdp });
@@ -240,8 +240,13 @@ impl Connection {
     /// Opens a record in place.
     ///
     /// # Errors
-    /// [`Trouble`]; the channel is of no use any more.
+    /// [`Trouble`] that is the end of it.
     pub(super) fn handle_record<'a>(&mut self, record: &'a mut [u8]) -> Result<Received<'a>, Trouble> {
+        let taken = self.take_record(record);
+        taken.or_else(|trouble| self.survive(Err(trouble)).map(|()| Received::Nothing))
+    }
+
+    fn take_record<'a>(&mut self, record: &'a mut [u8]) -> Result<Received<'a>, Trouble> {
         match std::mem::replace(&mut self.path, Path::Closed) {
             Path::Open(mut halves) => {
                 let opened = halves.1.open(record);
@@ -285,18 +290,38 @@ impl Connection {
         self.signal(&Signal::Abort { reason: reason.code() });
     }
 
-    /// The channel, or the conversation about another, has come to nothing.
-    pub(super) fn break_down(&mut self) {
-        (self.stage, self.path) = (Stage::Apart, Path::Closed);
-        self.records.clear();
+    /// The channel is gone, or what was to become another has come to nothing. Whether the two may find each other again.
+    pub(super) fn handle_lost(&mut self) -> bool {
+        if self.was_open {
+            self.part(None);
+        }
+        self.was_open
     }
 
     /// Goes to where both sides meet again, over a new socket.
     pub(super) fn join(&mut self, seed: Seed) {
-        self.break_down();
+        self.path = Path::Closed;
         self.stage = Stage::Waiting(seed);
         let (slot, role) = (self.secret.resume_slot(), self.role);
         self.say(&ClientMessage::Meet { v: SIGNALING_VERSION, slot, role });
+    }
+
+    /// Once the two had a channel, what goes wrong on the way to another is a reason to try again and no end.
+    fn survive(&mut self, handled: Result<(), Trouble>) -> Result<(), Trouble> {
+        match handled {
+            Err(trouble) if self.was_open && !self.is_open() && !trouble.is_final() => {
+                self.part(if let Trouble::Closed(_, retry_after) = trouble { retry_after } else { None });
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    fn part(&mut self, retry_after: Option<u32>) {
+        (self.stage, self.path) = (Stage::Apart, Path::Closed);
+        self.records.clear();
+        self.outbox.clear();
+        self.outbox.push_back(Output::Apart { retry_after });
     }
 
     /// The other side is there as well.

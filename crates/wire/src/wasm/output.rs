@@ -28,8 +28,6 @@ pub(super) enum Output {
     Written { len: usize },
     /// The sender knows that everything is here.
     Done,
-    /// The connection is gone: `Session::join` over a new socket, after some seconds if so many are given.
-    Apart { retry_after: Option<u32> },
     /// There is another connection, and it goes on.
     Back,
     /// It is over.

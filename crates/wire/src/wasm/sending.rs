@@ -245,13 +245,11 @@ impl Sending {
         if self.machine.is_done() {
             return;
         }
-        match self.connection() {
-            Some(connection) if connection.was_open() => {
-                connection.break_down();
-                self.reading.stop();
-                self.outbox.push_back(Output::Apart { retry_after: None });
-            }
-            _ => self.fail("no-path"),
+        if self.connection().is_some_and(Connection::handle_lost) {
+            self.reading.stop();
+            self.settle(Ok(()));
+        } else {
+            self.fail("no-path");
         }
     }
 
@@ -339,23 +337,12 @@ impl Sending {
 
     /// Does what the connection wants after something happened to it.
     fn settle(&mut self, handled: Result<(), Trouble>) {
-        while let Some(connection) = self.connection()
-            && let Some(output) = connection.poll_output()
-        {
-            if output == connection::Output::Transmit {
-                let record = connection.record();
-                self.records.extend(record);
-            }
-            self.outbox.push_back(Output::Connection(output));
+        if let Stage::Met(connection) = &mut self.stage {
+            let outputs = connection.take_outputs(&mut self.records);
+            self.outbox.extend(outputs.into_iter().map(Output::Connection));
         }
-        let Err(trouble) = handled else { return };
-        let retry_after = if let Trouble::Closed(_, retry_after) = trouble { retry_after } else { None };
-        match self.connection() {
-            Some(connection) if connection.survives(trouble) => {
-                connection.break_down();
-                self.outbox.push_back(Output::Apart { retry_after });
-            }
-            _ => self.fail(output::trouble(trouble)),
+        if let Err(trouble) = handled {
+            self.fail(output::trouble(trouble));
         }
     }
 

@@ -35,8 +35,6 @@ pub(super) enum Output {
     Read { parts: Vec<Part>, done: Option<u64> },
     /// The receiver has everything.
     Done,
-    /// The connection is gone: `Sending::join` over a new socket, after some seconds if so many are given.
-    Apart { retry_after: Option<u32> },
     /// There is another connection, and it goes on.
     Back,
     /// It is over.

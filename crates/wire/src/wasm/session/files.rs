@@ -158,3 +158,41 @@ impl Session {
         Some(entry.kind.size()).filter(|_| !matches!(entry.kind, EntryKind::Stream))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn digest(bytes: &[u8]) -> Option<Sha256Digest> {
+        Some(Sha256::digest(bytes).into())
+    }
+
+    #[test]
+    fn a_file_goes_on_from_its_last_whole_chunk_whatever_came_behind_it() {
+        let bytes: Vec<u8> = (0..=250).cycle().take(2 * CHUNK_LEN + 7).collect();
+        let mut progress = Progress::default();
+        assert!(progress.seek(3, 0), "nothing to take back");
+        for part in bytes.chunks(1_000) {
+            progress.append(part);
+        }
+        let whole = 2 * CHUNK_LEN as u64;
+        let held = Held { file: 3, offset: whole, digest: digest(&bytes[..2 * CHUNK_LEN]) };
+        assert_eq!(progress.held(), [held]);
+        assert!(!progress.seek(3, whole), "seven bytes have to be taken back");
+        progress.append(b"another end");
+        let expected = [&bytes[..2 * CHUNK_LEN], b"another end"].concat();
+        assert_eq!(digest(&expected), Some(progress.finish(3, whole + 11).into()));
+        assert_eq!(progress.held(), [Held { file: 3, offset: whole + 11, digest: None }]);
+    }
+
+    #[test]
+    fn a_file_that_is_not_the_senders_starts_over() {
+        let mut progress = Progress::default();
+        progress.seek(0, 0);
+        progress.append(&[1; CHUNK_LEN]);
+        assert!(!progress.seek(0, 0), "everything has to be taken back");
+        assert_eq!(progress.held(), []);
+        progress.append(b"new");
+        assert_eq!(digest(b"new"), Some(progress.finish(0, 3).into()));
+    }
+}
