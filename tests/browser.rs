@@ -4,6 +4,7 @@
 
 mod first_load;
 mod frames;
+mod places;
 mod receive;
 mod reconnect;
 mod refusals;

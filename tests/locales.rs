@@ -128,7 +128,7 @@ fn every_reason_has_a_text_and_every_text_a_reason() {
         assert!(is_quoted(&engine, key), "no mistake is {key}");
     }
     let known = reasons();
-    for reason in reasons_given(&read("web-static/engine.worker.js")) {
+    for reason in reasons_given(&read("web-static/receiving.js")) {
         assert!(known.contains(&reason), "no text for {reason}");
     }
 }

@@ -6,13 +6,14 @@ import { ask, engine, keepShell, on } from './engine.js';
 import { fail } from './failures.js';
 import { Progress } from './progress.js';
 import { Peer } from './rtc.js';
+import { canSaveToFile, canSaveToFolder, chooseTarget } from './save.js';
 import { element, isShown, show } from './screen.js';
 import { remember, salt, wasTried } from './tried.js';
 import { hasUnsaved } from './views/done.js';
 import { Wakefulness, onAwake } from './wake.js';
 import './views/confirm.js';
 import './views/connecting.js';
-import './views/full.js';
+import { onChoice } from './views/full.js';
 import './views/receiving.js';
 import './views/reconnecting.js';
 
@@ -26,7 +27,7 @@ let trace = '';
 let peer;
 let progress = new Progress(0, 0);
 /** What is offered, and then what is known of its arrival. */
-/** @type {{files: {path: string, size: number}[], size: number, isStream: boolean, leftOut: number} | undefined} */
+/** @type {import('./views/confirm.js').Offer | undefined} */
 let offer;
 let arriving = { size: 0, isStream: false, path: '', way: '' };
 const wakefulness = new Wakefulness();
@@ -46,7 +47,7 @@ export function look(text, where) {
 export function receive() {
   if (wasTried(trace)) return fail('already-tried');
   show('connecting', { at: 'server' });
-  ask({ type: 'receive', base: from.base, isTouch: matchMedia('(pointer: coarse)').matches });
+  ask({ type: 'receive', base: from.base, isTouch: matchMedia('(pointer: coarse)').matches, canChoose: canChoose() });
 }
 
 /** @param {{trace: string, origin?: string}} found */
@@ -57,20 +58,70 @@ function handleFound(found) {
   else receive();
 }
 
-/** @param {{files: {path: string, size: number}[], size: number, isStream: boolean, leftOut: number}} offered */
+/** Whether the person can say where files are saved: one, and any number of them. */
+const canChoose = () => canSaveToFile() && canSaveToFolder();
+
+/** @param {import('./views/confirm.js').Offer} offered */
 function handleOffer(offered) {
-  offer = offered;
+  offer = { ...offered, canChoose: canChoose() };
   arriving = { size: offer.size, isStream: offer.isStream, path: '', way: '' };
   show('confirm', offer);
   // Not before: a visit that leads nowhere leaves nothing behind.
   keepShell();
 }
 
-function accept() {
+/** @param {{file?: any, folder?: any}} [target]  Where it is to be saved, if that is anywhere but here. */
+function accept(target) {
   progress = new Progress(arriving.isStream ? 0 : arriving.size, performance.now());
   showArriving();
-  ask({ type: 'accept' });
+  ask({ type: 'accept', target });
+  prepareForFullStorage().catch(() => {});
   lookAtPath();
+}
+
+async function acceptElsewhere() {
+  const target = await chosenTarget();
+  if (target && isShown('confirm')) accept(target);
+}
+
+/** Nothing when the person chose nothing; the screen is still the same then. */
+async function chosenTarget() {
+  try {
+    return await chooseTarget(offer?.files ?? []);
+  } catch {
+    // The browser does not let anybody write there, and has said so.
+    return undefined;
+  }
+}
+
+/** Without room a browser does not even take what it would download with. */
+async function prepareForFullStorage() {
+  if (!canChoose() && canDownload()) await (await import('./save.stream.js')).downloader();
+}
+
+const canDownload = () => isSecureContext && 'serviceWorker' in navigator;
+
+/** There is no room left: what else can be done depends on the browser. */
+function handleFull() {
+  const elsewhere = canChoose() ? ['target'] : canDownload() ? ['download'] : [];
+  show('full', { progress, count: offer?.files.length ?? 1, choices: ['retry', ...elsewhere, 'stop'] });
+}
+
+/** @param {string} choice */
+async function handleChoice(choice) {
+  const target = choice === 'target' ? await chosenTarget() : undefined;
+  if (choice !== 'target' || target) ask({ type: 'full', choice, target });
+}
+
+/** @param {{path: string, size?: number, port: MessagePort}} file  It comes from the worker, and goes to the browser's downloads. */
+async function handleDownload({ path, size, port }) {
+  const { downloadFrom } = await import('./save.stream.js');
+  await downloadFrom(port, { path, size });
+}
+
+async function handleCanDownload() {
+  const { downloader } = await import('./save.stream.js');
+  ask({ type: 'can-download', isSo: (await downloader()) !== undefined });
 }
 
 async function lookAtPath() {
@@ -116,14 +167,18 @@ on('resumed', ({ isAccepted }) => {
   showArriving();
   lookAtPath();
 });
-on('full', ({ choices }) => show('full', { progress, choices }));
+on('full', handleFull);
+on('can-download', handleCanDownload);
+on('download', handleDownload);
 on('verifying', () => show('verifying'));
 on('done', ({ files }) => {
   leave();
-  show('done', { files });
+  show('done', { files, isText: offer?.isText });
 });
 
-element('accept').addEventListener('click', accept);
+onChoice(handleChoice);
+element('accept').addEventListener('click', () => accept());
+element('accept-target').addEventListener('click', acceptElsewhere);
 element('decline').addEventListener('click', () => ask({ type: 'decline' }));
 for (const button of document.querySelectorAll('.cancel')) {
   button.addEventListener('click', () => ask({ type: 'cancel' }));

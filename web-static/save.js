@@ -1,9 +1,8 @@
 /** From the page to where the person keeps files: one, or all of them into a folder or an archive. */
+import { locate } from './folder.js';
 
 /** How long a browser may take to begin a download: milliseconds. */
 const REVOKE_AFTER = 60_000;
-/** Files whose names a browser refuses are saved with this behind them. */
-const HARMLESS = '.file';
 
 /** @typedef {{path: string, content: Blob}} Saved */
 
@@ -14,7 +13,7 @@ const HARMLESS = '.file';
  * @param {string} path  Its last name is what it is saved as.
  */
 export function save(file, path) {
-  const name = path.slice(path.lastIndexOf('/') + 1);
+  const name = lastName(path);
   const content = file.slice(0, file.size, 'application/octet-stream');
   const shared = { files: [new File([content], name)] };
   if (/** @type {any} */ (navigator).standalone === true && navigator.canShare?.(shared)) {
@@ -29,8 +28,24 @@ export function save(file, path) {
   setTimeout(() => URL.revokeObjectURL(address), REVOKE_AFTER);
 }
 
-/** Whether the person can choose a folder here. */
+/** Whether the person can choose a folder, or a file, to save to. */
 export const canSaveToFolder = () => 'showDirectoryPicker' in window;
+export const canSaveToFile = () => 'showSaveFilePicker' in window;
+
+/**
+ * Asks where files are to go that are not here yet.
+ *
+ * @param {{path: string}[]} files
+ * @returns {Promise<{file?: any, folder?: any} | undefined>}  Handles; nothing when the person chose nothing.
+ */
+export async function chooseTarget(files) {
+  if (files.length > 1) {
+    const folder = await chosen(askForFolder);
+    return folder && { folder };
+  }
+  const file = await chosen(() => askForFile(lastName(files[0].path)));
+  return file && { file };
+}
 
 /**
  * Asks for a folder and writes every file there, in the folders of its path. What is there already stays.
@@ -40,16 +55,12 @@ export const canSaveToFolder = () => 'showDirectoryPicker' in window;
  * @returns {Promise<boolean>}  Whether they are there; not when the person chose none.
  */
 export async function saveToFolder(files, report) {
-  const root = await chosen(() => /** @type {any} */ (window).showDirectoryPicker({ id: 'send', mode: 'readwrite' }));
+  const root = await chosen(askForFolder);
   if (!root) return false;
   let done = 0;
   for (const { path, content } of files) {
-    const names = path.split('/');
-    const name = /** @type {string} */ (names.pop());
-    let folder = root;
-    for (const each of names) folder = await folder.getDirectoryHandle(each, { create: true });
     const before = done;
-    await write(await newFile(folder, name), pieces([content]), (written) => report(before + written));
+    await write(await locate(root, path), pieces([content]), (written) => report(before + written));
     done += content.size;
   }
   return true;
@@ -76,8 +87,8 @@ export async function saveAsArchive(files, name, report) {
       throw error;
     }
   }
-  if ('showSaveFilePicker' in window) {
-    const file = await chosen(() => /** @type {any} */ (window).showSaveFilePicker({ suggestedName: name }));
+  if (canSaveToFile()) {
+    const file = await chosen(() => askForFile(name));
     if (!file) return false;
     await write(file, pieces(zip(files)), report);
     return true;
@@ -89,6 +100,14 @@ export async function saveAsArchive(files, name, report) {
   return true;
 }
 
+/** @param {string} path */
+const lastName = (path) => path.slice(path.lastIndexOf('/') + 1);
+
+const askForFolder = () => /** @type {any} */ (window).showDirectoryPicker({ id: 'send', mode: 'readwrite' });
+
+/** @param {string} suggestedName */
+const askForFile = (suggestedName) => /** @type {any} */ (window).showSaveFilePicker({ id: 'send', suggestedName });
+
 /** @param {() => Promise<any>} ask  Nothing when the person closes the question. */
 async function chosen(ask) {
   try {
@@ -96,26 +115,6 @@ async function chosen(ask) {
   } catch (error) {
     if (error?.name === 'AbortError') return undefined;
     throw error;
-  }
-}
-
-/**
- * @param {any} folder
- * @param {string} name
- * @returns {Promise<any>}  A new file: of this name, or with a number if there is one already.
- */
-async function newFile(folder, name) {
-  const dot = name.lastIndexOf('.') > 0 ? name.lastIndexOf('.') : name.length;
-  for (let number = 0; ; number += 1) {
-    const free = number === 0 ? name : `${name.slice(0, dot)} (${number})${name.slice(dot)}`;
-    try {
-      await folder.getFileHandle(free);
-    } catch (error) {
-      if (error.name === 'NotFoundError') return folder.getFileHandle(free, { create: true });
-      if (error instanceof TypeError && !name.endsWith(HARMLESS)) return newFile(folder, name + HARMLESS);
-      // A folder has the name.
-      if (error.name !== 'TypeMismatchError') throw error;
-    }
   }
 }
 

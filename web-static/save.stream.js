@@ -42,10 +42,10 @@ async function activated(registration) {
 }
 
 /**
- * Lets the browser download `size` bytes as `name`.
+ * Lets the browser download `size` bytes, or as many as come, as `name`.
  *
  * @param {ServiceWorker} worker  See `downloader`.
- * @param {{name: string, size: number}} what
+ * @param {{name: string, size?: number}} what
  * @param {AsyncIterator<Uint8Array>} pieces
  * @param {(done: number) => void} report  Called with the bytes that the browser has taken.
  * @throws {Stopped} when the person has stopped the download, or what was read when it cannot be read.
@@ -55,7 +55,11 @@ export async function download(worker, { name, size }, pieces, report) {
   const address = new URL(PLACE + Array.from(random, (byte) => byte.toString(16).padStart(2, '0')).join(''), import.meta.url).href;
   const { port1: port, port2 } = new MessageChannel();
   const frame = document.createElement('iframe');
-  const alive = setInterval(() => worker.postMessage('alive'), KEEP_ALIVE);
+  const alive = setInterval(() => {
+    worker.postMessage('alive');
+    // What is still on its way to the page may take long.
+    port.postMessage('later');
+  }, KEEP_ALIVE);
   try {
     await new Promise((resolve, reject) => {
       let done = 0;
@@ -85,5 +89,30 @@ export async function download(worker, { name, size }, pieces, report) {
     clearInterval(alive);
     // The browser still reads the last piece.
     setTimeout(() => frame.remove(), KEEP_ALIVE);
+  }
+}
+
+/**
+ * Lets the browser download a file that is still arriving. Says `more` at the port when the browser wants a piece, and takes
+ * bytes, nothing at the end, or `stopped`; says `cancel` when the browser takes no more.
+ *
+ * @param {MessagePort} port
+ * @param {{path: string, size?: number}} file  Without a size when nobody knows it.
+ */
+export async function downloadFrom(port, { path, size }) {
+  const worker = await downloader();
+  const name = path.slice(path.lastIndexOf('/') + 1);
+  const pieces = {
+    next: () =>
+      new Promise((resolve, reject) => {
+        port.onmessage = ({ data }) => (data === 'stopped' ? reject(new Stopped()) : resolve({ value: data, done: data === null }));
+        port.postMessage('more');
+      }),
+  };
+  try {
+    if (!worker) throw new Stopped();
+    await download(worker, { name, size }, pieces, () => {});
+  } catch {
+    port.postMessage('cancel');
   }
 }

@@ -6,7 +6,7 @@
 /** How long a page may take for a piece: milliseconds. */
 const PIECE_DEADLINE = 60_000;
 
-/** @typedef {{port: MessagePort, name: string, size: number}} Download */
+/** @typedef {{port: MessagePort, name: string, size?: number}} Download */
 
 /** @type {Map<string, Download>} */
 const downloads = new Map();
@@ -33,7 +33,7 @@ function headers({ name, size }) {
   const encoded = encodeURIComponent(name).replace(/['()*]/g, (character) => `%${character.charCodeAt(0).toString(16)}`);
   return {
     'Content-Type': 'application/octet-stream',
-    'Content-Length': String(size),
+    ...(size === undefined ? {} : { 'Content-Length': String(size) }),
     'Content-Disposition': `attachment; filename*=UTF-8''${encoded}`,
     'Content-Security-Policy': "default-src 'none'; sandbox",
     'X-Content-Type-Options': 'nosniff',
@@ -62,10 +62,12 @@ function stream(port) {
  */
 function ask(port) {
   return new Promise((resolve) => {
-    const timer = setTimeout(() => resolve('late'), PIECE_DEADLINE);
+    const late = () => setTimeout(() => resolve('late'), PIECE_DEADLINE);
+    let timer = late();
     port.onmessage = ({ data }) => {
       clearTimeout(timer);
-      resolve(data);
+      if (data === 'later') timer = late();
+      else resolve(data);
     };
     port.postMessage('more');
   });

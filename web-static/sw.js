@@ -21,7 +21,6 @@ const FILES = [
   'locales/ja.json',
   'locales/zh-Hans.json',
   'screen.js',
-  'spool.js',
   'style.css',
   'text.js',
   'wire/wire.js',

@@ -126,14 +126,52 @@ const CLAIMS = {
   },
 
   'storage that is full is a choice': async (screens, page) => {
-    for (const choice of ['retry', 'disk', 'stop']) {
+    for (const [choice, asked] of [['retry', {}], ['target', { target: { file: 'chosen' } }], ['stop', {}]]) {
       await screens.receiving();
-      await screens.tell({ type: 'full', choices: ['retry', choice] });
+      await page.evaluate(() => (window.showSaveFilePicker = async () => 'chosen'));
+      await screens.tell({ type: 'full' });
       assert.match(await page.locator('#full-kept').textContent(), /840 MB of 2 GB/);
+      assert.ok(await page.locator('#full-download').isHidden(), 'who can choose a place needs no other');
       await screens.tap(`full-${choice}`);
-      assert.deepEqual((await screens.asked()).at(-1), { type: 'full', choice });
+      await screens.awaitAsked('full');
+      assert.deepEqual((await screens.asked()).at(-1), { type: 'full', choice, ...asked });
     }
-    assert.ok(await page.locator('#full-disk').isHidden(), 'what is not offered is not shown');
+    await screens.receiving();
+    await page.evaluate(() => delete window.showSaveFilePicker);
+    await screens.tell({ type: 'full' });
+    assert.ok(await page.locator('#full-target').isHidden());
+    await screens.tap('full-download');
+    assert.deepEqual((await screens.asked()).at(-1), { type: 'full', choice: 'download' });
+  },
+
+  'who changes their mind about where to save is asked again': async (screens, page) => {
+    await screens.confirm({ size: 2e9 });
+    await page.evaluate(() => (window.showSaveFilePicker = async () => Promise.reject(new DOMException('no', 'AbortError'))));
+    await screens.tap('accept-target');
+    await page.evaluate(() => (window.showSaveFilePicker = async ({ suggestedName }) => suggestedName));
+    assert.ok(!(await types(screens)).includes('accept'));
+    await screens.tap('accept-target');
+    await screens.awaitAsked('accept');
+    const name = await page.locator('#offer .name').textContent();
+    assert.deepEqual((await screens.asked()).at(-1), { type: 'accept', target: { file: name } });
+    await screens.confirm({ size: 2e9, mustChoose: true });
+    assert.ok(await page.locator('#accept').isHidden(), 'there is no room in the browser');
+    await screens.confirm({ size: 1e6 });
+    assert.ok(await page.locator('#accept-target').isHidden(), 'not worth the question');
+  },
+
+  'a text is shown, whatever its name is': async (screens, page) => {
+    const sha256 = '0'.repeat(64);
+    await screens.confirm({ files: [{ path: 'a.png', size: 5 }], size: 5, isText: true });
+    assert.equal(await focusedHeading(page), 'Receive this text?');
+    await screens.tap('accept');
+    await page.evaluate((digest) => {
+      const content = new Blob(['<b>hi']);
+      window.scripted.onmessage({ data: { type: 'done', files: [{ path: 'a.png', size: 5, sha256: digest, content, isPlaced: false }] } });
+    }, sha256);
+    await page.locator('#saved pre', { hasText: '<b>hi' }).waitFor();
+    assert.ok(await page.getByRole('button', { name: 'Copy the text' }).isVisible());
+    assert.equal(await focusedHeading(page), 'Received and verified');
   },
 
   'a page that is looked at again, or has another network, asks whether the connection is there': async (screens, page) => {
@@ -142,30 +180,6 @@ const CLAIMS = {
       const before = (await types(screens)).filter((asked) => asked === 'awake').length;
       await page.evaluate((event) => window.dispatchEvent(new Event(event)), type);
       assert.equal((await types(screens)).filter((asked) => asked === 'awake').length, before + 1, type);
-    }
-  },
-
-  'what is kept of a file can be taken back to any byte': async (screens, page) => {
-    await screens.load();
-    const module = await page.evaluate(() => new URL('spool.js', document.querySelector('script[src$="app.js"]').src).href);
-    for (const size of [1 << 20, 30 << 20]) {
-      const isRight = await page.evaluate(async ([address, total]) => {
-        const { openSpool } = await import(address);
-        const spool = await openSpool(total, false, false);
-        await spool.begin(0);
-        const chunk = 65_536;
-        const bytes = (count, value) => new Uint8Array(count).fill(value);
-        // Behind and in front of where parts meet.
-        for (let index = 0; index < 40 && index * chunk < total; index += 1) await spool.write(bytes(chunk, 1));
-        const kept = total > 16 * chunk ? 16 * chunk + 100 : 100;
-        await spool.rewind(kept);
-        for (let index = 0; index < 3; index += 1) await spool.write(bytes(chunk, 2));
-        const content = new Uint8Array(await (await spool.end()).arrayBuffer());
-        await spool.clear();
-        const isOne = content.subarray(0, kept).every((byte) => byte === 1);
-        return content.length === kept + 3 * chunk && isOne && content.subarray(kept).every((byte) => byte === 2);
-      }, [module, size]);
-      assert.ok(isRight, `${size} bytes`);
     }
   },
 

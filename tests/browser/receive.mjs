@@ -2,7 +2,9 @@
  * Receives in a browser, one case after the other. The only argument is JSON: `{kind, executable, isPrivate, cases}`,
  * each case `{address, code}` with a code to type at the page at `address`, or `{link}`; `answer` may be `decline` or
  * `cancel`, `quota` how much may be stored, in bytes (Firefox takes that of the first case for all), `whenFull` what is chosen
- * then (`stop`, `cancel`, or `retry` with room for so much in `more`), and `pauses` processes that stop in the middle and go on once the
+ * then (`stop`, `cancel`, `download`, or `retry` and `target` with room for so much in `more`), `places` whether the browser can
+ * ask where to save, `target` that the person says it when asked for consent, `isDownload` that the browser downloads what comes,
+ * and `pauses` processes that stop in the middle and go on once the
  * page has noticed. Prints one line of JSON: for each case where the person ended up, and
  * what was seen on the way.
  */
@@ -17,11 +19,12 @@ const before = await others();
 /** What Firefox says about a connection that was broken on purpose. */
 const BROKEN = /WebRTC: ICE failed/;
 // Pages stay open until the end: what they have to say last needs a moment.
-for (const { address, code, link, answer, quota, whenFull, more, pauses } of cases) {
+for (const { address, code, link, answer, quota, whenFull, more, places, target, isDownload, pauses } of cases) {
   const page = await browser.page();
   const one = { saved: [], ...page.seen };
   told.push(one);
   try {
+    if (places !== undefined) await page.page.evaluateOnNewDocument(pretendPlaces, places);
     if (quota) await page.limitStorage(new URL(link ?? address).origin, quota);
     await page.goto(link ?? address);
     if (link) {
@@ -35,14 +38,19 @@ for (const { address, code, link, answer, quota, whenFull, more, pauses } of cas
     if ((await page.shown('#confirm', '#failed', '#enter .error:not(:empty)')) === '#confirm') {
       one.offered = await page.page.$$eval('#offer .name', (names) => names.map((name) => name.textContent));
       one.asked = await page.text('#confirm');
-      await page.click(answer === 'decline' ? '#decline' : '#accept');
+      await page.click(answer === 'decline' ? '#decline' : target ? '#accept-target' : '#accept');
       if (answer === 'cancel') {
         await page.shown('#speed:not(:empty)');
         await page.click('#cancel');
       }
       for (const id of pauses ?? []) await pause(page, id, one);
       if (whenFull) await choose(page, whenFull, () => page.limitStorage(new URL(link ?? address).origin, more), one);
-      if ((await page.shown('#done', '#failed', '#full')) === '#done') one.saved = await page.saveAll();
+      if ((await page.shown('#done', '#failed', '#full')) === '#done') {
+        one.saved = await page.saveAll();
+        if (target || whenFull === 'target') one.saved.push(...(await page.page.evaluate(readChosen)));
+        // What was on its way when the choice was made, and all that came after it.
+        if (isDownload || whenFull === 'download') one.saved.push(await browser.download());
+      }
     }
     one.title = await page.title();
     one.types = await page.types();
@@ -81,8 +89,36 @@ async function choose(page, choice, makeRoom, one) {
   });
   await page.shown('#full');
   one.kept = await page.text('#full-kept');
-  if (choice === 'retry') await makeRoom();
+  if (['retry', 'target'].includes(choice)) await makeRoom();
   // Who leaves the page cancels without having chosen.
   await page.click(choice === 'cancel' ? '#cancel' : `#full-${choice}`);
   await page.shown('#receiving', '#done', '#failed');
+}
+
+/** No script can answer the browser's own questions for a place: the origin's own file system does. Runs in the page. */
+function pretendPlaces(isAble) {
+  delete window.showSaveFilePicker;
+  delete window.showDirectoryPicker;
+  if (!isAble) return;
+  const chosen = async () => (await navigator.storage.getDirectory()).getDirectoryHandle('chosen', { create: true });
+  window.showDirectoryPicker = chosen;
+  window.showSaveFilePicker = async ({ suggestedName }) => (await chosen()).getFileHandle(suggestedName, { create: true });
+}
+
+/** Name, length and SHA-256 of everything in the place that was chosen, in the order of the names. Runs in the page. */
+async function readChosen() {
+  const found = [];
+  const walk = async (directory, path) => {
+    for await (const [name, handle] of directory.entries()) {
+      if (handle.kind === 'directory') {
+        await walk(handle, `${path}${name}/`);
+        continue;
+      }
+      const bytes = await (await handle.getFile()).arrayBuffer();
+      const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
+      found.push({ name: path + name, size: bytes.byteLength, sha256: Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('') });
+    }
+  };
+  await walk(await (await navigator.storage.getDirectory()).getDirectoryHandle('chosen'), '');
+  return found.sort((one, other) => (one.name < other.name ? -1 : 1));
 }

@@ -92,7 +92,10 @@ export class Screens {
 
   /** Everything that was asked of the worker. */
   asked() {
-    return this.#page.evaluate(() => window.asked.map(({ salt, ...message }) => message));
+    return this.#page.evaluate(() => window.asked.map(({ salt, ...message }) => {
+      for (const [key, value] of Object.entries(message)) if (value === undefined) delete message[key];
+      return message;
+    }));
   }
 
   /** Waits until something of this type was asked. */
@@ -212,7 +215,6 @@ const INVITATION = {
   closed: null,
 };
 const MANY = Array.from({ length: 300 }, (_, index) => ({ path: `photos/IMG_${4000 + index}.jpeg`, size: 2_400_000 + index }));
-const CHOICES = ['retry', 'disk', 'stop'];
 
 /** Every screen in every form, and how one gets there. */
 export const STATES = {
@@ -236,6 +238,8 @@ export const STATES = {
   'confirm-many': (screens) => screens.confirm({ files: MANY, size: 7.2e8 }),
   'confirm-hostile': (screens) => screens.confirm({ files: HOSTILE, size: 8 }),
   'confirm-stream': (screens) => screens.confirm({ files: [{ path: 'backup.tar', size: 0 }], size: 0, isStream: true }),
+  'confirm-without-room': (screens) => screens.confirm({ size: 2e9, mustChoose: true }),
+  'confirm-text': (screens) => screens.confirm({ files: [{ path: 'text.txt', size: 40 }], size: 40, isText: true }),
   receiving: (screens) => screens.receiving(),
   'receiving-stream': (screens) => screens.receiving(840e6, { size: 0, isStream: true }),
   reconnecting: async (screens) => {
@@ -244,7 +248,7 @@ export const STATES = {
   },
   full: async (screens) => {
     await screens.receiving();
-    await screens.tell({ type: 'full', choices: CHOICES });
+    await screens.tell({ type: 'full' });
   },
   verifying: async (screens) => {
     await screens.receiving();
@@ -252,6 +256,7 @@ export const STATES = {
   },
   'done-one': (screens) => screens.done(),
   'done-several': (screens) => screens.done(SEVERAL),
+  'done-placed': (screens) => screens.done(SEVERAL.map((file) => ({ ...file, isPlaced: true }))),
   'done-saved': async (screens, page) => {
     await screens.done(SEVERAL);
     for (const button of await page.locator('#saved button').all()) await button.click();

@@ -3,14 +3,34 @@ import { element, view } from '../screen.js';
 import { bytes, text } from '../text.js';
 import { detail, row } from './files.js';
 
-/** @param {{files: {path: string, size: number}[], size: number, isStream: boolean, leftOut: number}} offer */
-function draw({ files, size, isStream, leftOut }) {
-  element('confirm-title').textContent = text('confirm.title', { count: files.length });
+/** Less than that is not worth the question where to save it: bytes. */
+const WORTH_CHOOSING = 64 << 20;
+
+/**
+ * @typedef {object} Offer
+ * @property {{path: string, size: number}[]} files
+ * @property {number} size  Bytes.
+ * @property {boolean} isStream  Nobody knows how large it is.
+ * @property {boolean} isText  It is to be read.
+ * @property {number} leftOut  Entries that a browser cannot save.
+ * @property {boolean} canChoose  The person can say where it is saved.
+ * @property {boolean} mustChoose  There is no room for it in the browser.
+ */
+
+/** @param {Offer} offer */
+function draw({ files, size, isStream, isText, leftOut, canChoose, mustChoose }) {
+  element('confirm-title').textContent = isText ? text('confirm.text') : text('confirm.title', { count: files.length });
   element('confirm-total').textContent = isStream ? text('confirm.unknown') : text('confirm.total', { size: bytes(size) });
   // A single file says its size itself.
   element('confirm-total').hidden = files.length === 1 && !isStream;
   element('offer').replaceChildren(...files.map((file) => row(file.path, isStream ? '' : detail(bytes(file.size)))));
-  element('offer-note').textContent = leftOut > 0 ? text('confirm.links', { count: leftOut }) : '';
+  const notes = [mustChoose ? text('confirm.no-room') : '', leftOut > 0 ? text('confirm.links', { count: leftOut }) : ''];
+  element('offer-note').textContent = notes.filter(Boolean).join(' ');
+  element('accept').hidden = mustChoose;
+  const target = element('accept-target');
+  target.hidden = !mustChoose && !(canChoose && (isStream || size >= WORTH_CHOOSING));
+  target.textContent = text('target', { count: files.length });
+  target.classList.toggle('primary', Boolean(mustChoose));
 }
 
 view('confirm', draw);

@@ -6,20 +6,23 @@ import { detail, harmless, row } from './files.js';
 import { forgetPreviews, preview } from './preview.js';
 import { offerAll } from './saveall.js';
 
-/** @typedef {{path: string, size: number, sha256: string, content: Blob, isSaved?: boolean}} Received */
+/** @typedef {import('../storing.js').Received & {isSaved?: boolean}} Received */
 
 /** @type {Received[]} */
 let received = [];
+/** Whether it is a text, which is to be read. */
+let isText = false;
 
 /** Whether there are files that are here and nowhere else. */
-export const hasUnsaved = () => received.some(({ isSaved }) => !isSaved);
+export const hasUnsaved = () => !isText && received.some(({ isPlaced, isSaved }) => !isPlaced && !isSaved);
 
-/** @param {{files: Received[]}} facts */
-function draw({ files }) {
+/** @param {{files: Received[], isText?: boolean}} facts */
+function draw({ files, isText: isTextNow = false }) {
   received = files;
+  isText = isTextNow;
   forgetPreviews();
   element('saved').replaceChildren(...files.map(savable));
-  offerAll(files, markSaved);
+  offerAll(files.filter(({ isPlaced }) => !isPlaced), markSaved);
   drawState();
 }
 
@@ -34,25 +37,36 @@ function markSaved() {
 /** Two different ends: it is in the page, or it is where it was to go. */
 function drawState() {
   const isSaved = !hasUnsaved();
-  element('done-title').textContent = text(isSaved ? 'done.saved' : 'done.title');
-  element('done-text').textContent = text(isSaved ? 'done.handed' : 'done.text', { count: received.length });
-  element('again').classList.toggle('primary', isSaved);
+  const isPlaced = received.every(({ isPlaced }) => isPlaced);
+  element('done-title').textContent = text(isSaved && !isText ? 'done.saved' : 'done.title');
+  const words = isPlaced ? 'done.placed' : isSaved ? 'done.handed' : 'done.text';
+  element('done-text').textContent = isText ? '' : text(words, { count: received.length });
+  element('again').classList.toggle('primary', isSaved && !isText);
 }
 
 /** @param {Received} file */
 function savable(file) {
+  const item = row(file.path, detail(bytes(file.size)), checksum(file.sha256));
+  if (file.isPlaced) item.append(detail(text('done.saved')));
+  else item.append(saveButton(file, item));
+  const shown = file.content && preview(file.path, file.content, { isOpen: received.length === 1, isText });
+  if (shown) item.append(shown);
+  return item;
+}
+
+/**
+ * @param {Received} file
+ * @param {HTMLElement} item  What shows it.
+ */
+function saveButton(file, item) {
   const button = document.createElement('button');
   button.type = 'button';
   button.className = 'save';
   button.textContent = text(file.isSaved ? 'done.again' : 'done.save');
   button.setAttribute('aria-label', text(file.isSaved ? 'done.again-name' : 'done.save-name', { name: isolated(harmless(file.path)) }));
-  button.classList.toggle('primary', received.length === 1 && !file.isSaved);
-  const item = row(file.path, detail(bytes(file.size)), checksum(file.sha256));
-  item.append(button);
-  const shown = preview(file, received.length === 1);
-  if (shown) item.append(shown);
+  button.classList.toggle('primary', received.length === 1 && !file.isSaved && !isText);
   button.addEventListener('click', () => keep(file, item));
-  return item;
+  return button;
 }
 
 /**

@@ -39,12 +39,13 @@ export function forgetPreviews() {
 }
 
 /**
- * @param {{path: string, content: Blob}} file
- * @param {boolean} isOpen  Whether it is shown at once.
+ * @param {string} path
+ * @param {Blob} content
+ * @param {{isOpen: boolean, isText: boolean}} how  Whether it is shown at once, and whether it is a text whatever its name is.
  * @returns {HTMLElement | undefined}  What shows it; nothing if it cannot be shown.
  */
-export function preview({ path, content }, isOpen) {
-  const show = viewer(path, content);
+export function preview(path, content, { isOpen, isText }) {
+  const show = isText ? (/** @type {HTMLElement} */ place) => showText(place, content) : viewer(path, content);
   if (!show || content.size === 0) return undefined;
   const details = document.createElement('details');
   details.className = 'preview';

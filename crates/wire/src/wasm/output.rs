@@ -15,7 +15,7 @@ pub(super) enum Output {
     /// The next frame uses the code up.
     Prove,
     /// Ask the user. Sizes in bytes.
-    Ask { files: u32, size: u64, is_stream: bool, left_out: u32 },
+    Ask { files: u32, size: u64, is_stream: bool, is_text: bool, left_out: u32 },
     /// Only the first `offset` bytes of this file stay; what follows is written behind them.
     Rewind { file: u32, offset: u64 },
     /// Write these bytes of the staging buffer.

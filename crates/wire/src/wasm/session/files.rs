@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::super::output::Output;
 use super::Session;
-use crate::manifest::{EntryKind, Manifest};
+use crate::manifest::{EntryKind, Manifest, Purpose};
 use crate::message::{AbortReason, CHUNK_LEN, Sha256Digest};
 use crate::record::HEADER_LEN;
 use crate::transfer::receiver::{self, Held};
@@ -114,6 +114,7 @@ impl Session {
             files: manifest.file_count(),
             size: manifest.total_size(),
             is_stream: manifest.is_stream(),
+            is_text: manifest.purpose() == Purpose::Text,
             left_out: u32::try_from(links).unwrap_or(u32::MAX),
         });
         self.manifest = Some(manifest);
@@ -161,7 +162,12 @@ impl Session {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
+    use crate::manifest::Entry;
+    use crate::safe_path::SafePath;
+    use crate::wasm::ticket::Ticket;
 
     fn digest(bytes: &[u8]) -> Sha256Digest {
         Sha256::digest(bytes).into()
@@ -194,5 +200,20 @@ mod tests {
         assert_eq!(progress.held(), []);
         progress.append(b"new");
         assert_eq!(progress.finish(0, 3)[..], digest(b"new"));
+    }
+
+    #[test]
+    fn what_is_to_be_read_is_asked_about_as_a_text() {
+        let ticket = Ticket::parse("48-2093").ok().unwrap();
+        let mut session = Session::new(&ticket, &[7; 64]).ok().unwrap();
+        let path = SafePath::parse("text.txt").unwrap();
+        for (purpose, is_text) in [(Purpose::Files, false), (Purpose::Text, true)] {
+            let entry =
+                Entry { path: path.clone(), kind: EntryKind::File { size: 5 }, mode: 0o644, mtime: 0 };
+            session.outbox.clear();
+            session.ask(Arc::new(Manifest::new(purpose, vec![entry]).unwrap()));
+            let asked: Value = serde_json::from_str(&session.poll().unwrap()).unwrap();
+            assert_eq!((&asked["do"], &asked["isText"]), (&json!("ask"), &json!(is_text)));
+        }
     }
 }
