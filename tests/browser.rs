@@ -2,6 +2,7 @@
 //!
 //! Starting a browser takes longer than receiving a small file, so one browser goes through all cases of a test.
 
+mod anew;
 mod first_load;
 mod frames;
 mod places;

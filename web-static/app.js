@@ -4,6 +4,7 @@
  */
 import { ask, on, start } from './engine.js';
 import { fail } from './failures.js';
+import { left } from './left.js';
 import { draw, element, isShown, show, view } from './screen.js';
 import { hasText, languages, learn, rememberLanguage, speak, speakPreferred, spoken, text } from './text.js';
 
@@ -53,6 +54,12 @@ function receiveLink() {
   secret = '';
 }
 
+/** The page was loaded anew while it received. */
+function goOn() {
+  const found = left();
+  if (found) withReception((reception) => reception.goOn(found, base));
+}
+
 /** @param {{mistake?: string}} facts  What is wrong with what was typed. */
 function drawEnter({ mistake }) {
   element('offline').textContent = navigator.onLine ? '' : text('enter.offline');
@@ -86,6 +93,7 @@ function begin() {
   draw();
   if (!isAble) fail('unsupported');
   else if (secret) show('found');
+  else if (left()) goOn();
   else if (isShown('enter') && matchMedia('(pointer: fine)').matches) element('code').focus();
 }
 
@@ -122,7 +130,7 @@ function refuseFrame() {
 }
 
 view('enter', drawEnter);
-on('failed', ({ why, retryAfter }) => fail(why, retryAfter));
+on('failed', ({ why, retryAfter, kept }) => fail(why, retryAfter, kept));
 element('insecure').hidden = window.isSecureContext;
 const isAble = typeof RTCPeerConnection !== 'undefined' && typeof WebAssembly !== 'undefined';
 if (window.top === window) {

@@ -28,13 +28,14 @@ async function look({ text, salt }) {
   }
 }
 
-/** @param {{base: string, isTouch: boolean, canChoose: boolean}} page */
-async function receive(page) {
+/** @param {{base: string, isTouch: boolean, canChoose: boolean, left?: {token: number[], name: string}}} page  `left` by the page before it was loaded anew. */
+async function receive({ left, ...page }) {
   const { memory } = await wire;
   await reception?.clear();
   try {
     const [{ Reception }] = await load();
-    if (ticket) reception = new Reception(memory, ticket, page);
+    if (left) reception = new Reception(memory, { ...left, token: Uint8Array.from(left.token) }, page);
+    else if (ticket) reception = new Reception(memory, ticket, page);
   } catch {
     tell({ type: 'failed', why: 'server-gone' });
   }

@@ -22,6 +22,8 @@ const PAGE_DEADLINE = 10_000;
 const REPORT_INTERVAL = 200;
 /** A browser saves files one by one; nobody does that more often. */
 const MAX_FILES = 1000;
+/** After these nothing is kept: the person does not want it, or it is not what was sent. */
+const WORTHLESS = ['cancelled', 'declined', 'storage-full', 'storage-failed', 'damaged', 'violation'];
 
 /** @param {object} message */
 function tell(message) {
@@ -44,19 +46,23 @@ export class Reception {
   #timer = 0;
   #hasOffer = false;
   #isAccepted = false;
+  /** What the storage of a page before this one is called, whose person has agreed already. @type {string | undefined} */
+  #own;
   #reported = 0;
   /** Called with what the page says about itself. @type {(isSo: boolean) => void} */
   #answered = () => {};
 
   /**
    * @param {WebAssembly.Memory} memory
-   * @param {import('./wire/wire.js').Ticket} ticket
+   * @param {import('./wire/wire.js').Ticket | {token: Uint8Array, name: string}} start  Where to go; or what another page has left, and where.
    * @param {{base: string, isTouch: boolean, canChoose: boolean}} page  `canChoose`: the person can say where files go.
    */
-  constructor(memory, ticket, page) {
+  constructor(memory, start, page) {
     this.#memory = memory;
     this.#page = page;
-    this.#session = new Session(ticket, crypto.getRandomValues(new Uint8Array(64)));
+    const isAnew = 'token' in start;
+    if (isAnew) this.#own = start.name;
+    this.#session = isAnew ? Session.restore(start.token) : new Session(start, crypto.getRandomValues(new Uint8Array(64)));
     this.#address = new URL(socketPath(), page.base);
     this.#address.protocol = this.#address.protocol === 'https:' ? 'wss:' : 'ws:';
     this.#storing = new Storing(this.#session, memory, (path) => tell({ type: 'file', path }));
@@ -74,8 +80,10 @@ export class Reception {
       failed: () => this.#jobs.add(() => this.#session.handleLost()),
       gaveUp: () => this.#jobs.add(() => this.#fail('lost')),
     });
-    this.#signal = this.#connect(() => tell({ type: 'reached' }));
-    this.#allow(STEP_DEADLINE, 'no-answer');
+    if (!isAnew) {
+      this.#signal = this.#connect(() => tell({ type: 'reached' }));
+      this.#allow(STEP_DEADLINE, 'no-answer');
+    }
     this.#jobs.add(() => {});
   }
 
@@ -223,19 +231,30 @@ export class Reception {
     clearTimeout(this.#timer);
     this.#hasOffer = true;
     if (offer.files > MAX_FILES) return this.#stop(() => this.#session.declineForSpace(), 'too-many');
-    await this.#findPlace(offer);
+    const files = this.#files();
+    await this.#findPlace(offer, files);
     if (!this.#storing.isOpen && !this.#page.canChoose) return this.#stop(() => this.#session.declineForSpace(), 'no-storage');
-    const files = [];
-    for (let entry = 0; entry < this.#session.entryCount; entry += 1) {
-      const file = this.#session.file(entry);
-      if (file) files.push(JSON.parse(file));
-    }
-    tell({ ...offer, type: 'offer', files, mustChoose: !this.#storing.isOpen });
+    const isAccepted = this.#own !== undefined;
+    tell({ ...offer, type: 'offer', files, mustChoose: !this.#storing.isOpen, held: this.#storing.done, isAccepted });
+    if (isAccepted) await this.#accept();
   }
 
-  /** @param {{size: number, isStream: boolean}} offer */
-  async #findPlace(offer) {
-    await this.#storing.open(offer);
+  /** What is offered, without what is not a file. */
+  #files() {
+    const files = [];
+    for (let number = 0; number < this.#session.entryCount; number += 1) {
+      const file = this.#session.file(number);
+      if (file) files.push({ number, ...JSON.parse(file) });
+    }
+    return files;
+  }
+
+  /**
+   * @param {{size: number, isStream: boolean}} offer
+   * @param {{number: number, key: string}[]} files
+   */
+  async #findPlace(offer, files) {
+    await this.#storing.open(offer, files, this.#own);
     if (this.#storing.isOpen) return;
     const place = (await this.#canDownload()) ? this.#download() : lastResort(offer.size, this.#page.isTouch);
     if (place) await this.#storing.move(place);
@@ -262,6 +281,9 @@ export class Reception {
     if (target) await this.#storing.move(new Disk(target));
     if (!this.#storing.isOpen) return;
     this.#isAccepted = true;
+    // Where nothing is stored, a page that is loaded anew has nothing to go on with.
+    if (this.#storing.name) tell({ type: 'kept', token: Array.from(this.#session.token()), name: this.#storing.name });
+    await this.#storing.hold(() => this.#reportSometimes());
     this.#session.accept();
     this.#report();
   }
@@ -269,6 +291,10 @@ export class Reception {
   /** @param {number} len  Of a record whose writes are done. */
   #handleWritten(len) {
     this.#session.handleWritten(len);
+    this.#reportSometimes();
+  }
+
+  #reportSometimes() {
     if (performance.now() - this.#reported >= REPORT_INTERVAL) this.#report();
   }
 
@@ -312,8 +338,10 @@ export class Reception {
     if (this.#isOver) return;
     this.#flush();
     this.#end();
-    this.#storing.clear();
-    tell({ type: 'failed', why, retryAfter });
+    const kept = this.#storing.name && !WORTHLESS.includes(why) ? this.#storing.done : 0;
+    if (kept > 0) this.#storing.leave();
+    else this.#storing.clear();
+    tell({ type: 'failed', why, retryAfter, kept });
   }
 
   /** Sends what is still to be said, and gives what else there is to do. */
@@ -365,7 +393,7 @@ export class Reception {
   /** @param {number} [retryAfter]  Seconds. */
   #handleApart(retryAfter) {
     this.#channel.drop();
-    this.#signal.close();
+    this.#signal?.close();
     clearTimeout(this.#timer);
     if (!this.#rejoin.isApart) tell({ type: 'reconnecting' });
     this.#rejoin.handleApart(retryAfter);
@@ -412,6 +440,6 @@ export class Reception {
     this.#rejoin.close();
     // The channel is left to the page, which closes the connection a moment later: closing a channel takes away from the
     // other side what it has not read yet, and that is the reason why it ends.
-    this.#signal.close();
+    this.#signal?.close();
   }
 }

@@ -8,6 +8,7 @@ import { Progress } from './progress.js';
 import { Peer } from './rtc.js';
 import { canSaveToFile, canSaveToFolder, chooseTarget } from './save.js';
 import { element, isShown, show } from './screen.js';
+import { forgetLeft, hasLeft, leave as leaveBehind } from './left.js';
 import { remember, salt, wasTried } from './tried.js';
 import { hasUnsaved } from './views/done.js';
 import { Wakefulness, onAwake } from './wake.js';
@@ -47,7 +48,25 @@ export function look(text, where) {
 export function receive() {
   if (wasTried(trace)) return fail('already-tried');
   show('connecting', { at: 'server' });
-  ask({ type: 'receive', base: from.base, isTouch: matchMedia('(pointer: coarse)').matches, canChoose: canChoose() });
+  begin();
+}
+
+/**
+ * Goes on with what this page was receiving before it was loaded anew: nobody has to do anything for that.
+ *
+ * @param {import('./left.js').Left} left
+ * @param {string} base
+ */
+export function goOn(left, base) {
+  from = { base, isFromLink: false };
+  show('reconnecting', { progress });
+  begin(left);
+}
+
+/** @param {import('./left.js').Left} [left] */
+function begin(left) {
+  const isTouch = matchMedia('(pointer: coarse)').matches;
+  ask({ type: 'receive', base: from.base, isTouch, canChoose: canChoose(), left });
 }
 
 /** @param {{trace: string, origin?: string}} found */
@@ -65,6 +84,7 @@ const canChoose = () => canSaveToFile() && canSaveToFolder();
 function handleOffer(offered) {
   offer = { ...offered, canChoose: canChoose() };
   arriving = { size: offer.size, isStream: offer.isStream, path: '', way: '' };
+  if (offered.isAccepted) return startProgress();
   show('confirm', offer);
   // Not before: a visit that leads nowhere leaves nothing behind.
   keepShell();
@@ -72,10 +92,14 @@ function handleOffer(offered) {
 
 /** @param {{file?: any, folder?: any}} [target]  Where it is to be saved, if that is anywhere but here. */
 function accept(target) {
-  progress = new Progress(arriving.isStream ? 0 : arriving.size, performance.now());
-  showArriving();
+  startProgress();
   ask({ type: 'accept', target });
   prepareForFullStorage().catch(() => {});
+}
+
+function startProgress() {
+  progress = new Progress(arriving.isStream ? 0 : arriving.size, performance.now());
+  showArriving();
   lookAtPath();
 }
 
@@ -144,6 +168,7 @@ on('found', handleFound);
 on('refused', ({ why }) => show('enter', { mistake: why }));
 on('reached', () => show('connecting', { at: 'code' }));
 on('proving', () => remember(trace));
+on('kept', leaveBehind);
 on('connect', (offer) => {
   if (!isShown('reconnecting')) show('connecting', { at: 'path' });
   peer?.close();
@@ -172,6 +197,7 @@ on('can-download', handleCanDownload);
 on('download', handleDownload);
 on('verifying', () => show('verifying'));
 on('done', ({ files }) => {
+  forgetLeft();
   leave();
   show('done', { files, isText: offer?.isText });
 });
@@ -184,11 +210,15 @@ for (const button of document.querySelectorAll('.cancel')) {
   button.addEventListener('click', () => ask({ type: 'cancel' }));
 }
 document.addEventListener('screen', () => {
-  if (isShown('failed')) leave();
+  if (isShown('failed')) {
+    forgetLeft();
+    leave();
+  }
   wakefulness.keep(isShown(...AT_WORK));
 });
 onAwake(() => ask({ type: 'awake' }));
-window.addEventListener('pagehide', () => ask({ type: 'cancel' }));
+// What is stored waits for a page that is loaded anew; nothing else can.
+window.addEventListener('pagehide', () => hasLeft() || ask({ type: 'cancel' }));
 window.addEventListener('beforeunload', (event) => {
   if (isShown(...AT_WORK) || (isShown('done') && hasUnsaved())) event.preventDefault();
 });

@@ -5,19 +5,23 @@
  *
  * @typedef {object} Spool
  * @property {boolean} isPlace  Whether it is where the person wants the files.
- * @property {(file: {number: number, path: string, size?: number}) => Promise<void>} begin  Without a size when nobody knows it.
+ * @property {string} [name]  Where what is stored stays when this page does not, it is found by.
+ * @property {(file: {key: string, path: string, size?: number, kept?: number}) => Promise<void>} begin  Without a size when nobody
+ *   knows it. Of what is stored under the key already, so many bytes are kept.
  * @property {(bytes: Uint8Array) => void | Promise<void>} write  May be done again after it found no room; so may `end`.
  * @property {(len: number) => void | Promise<void>} rewind  Only the first `len` bytes of the file stay.
  * @property {() => Promise<Blob | undefined>} end  The file, complete; nothing where it cannot be read again.
  * @property {() => Promise<Blob>} [content]  What is there of the file that is being written, for another spool.
- * @property {() => Promise<void>} [drop]  Forgets that file.
+ * @property {(key: string) => Promise<Blob | undefined>} [held]  What is stored under a key.
+ * @property {() => Promise<void>} [drop]  Forgets the file that is being written, or that was the last.
  * @property {() => void} [interrupt]  Lets fail what waits for somebody.
+ * @property {() => Promise<void>} [leave]  Stops using it: what is stored stays.
  * @property {() => Promise<void>} clear  Forgets everything.
  */
 import { Database } from './spool/database.js';
 import { Memory } from './spool/memory.js';
 import { OriginFiles } from './spool/origin.js';
-import { newName } from './spool/names.js';
+import { claim, leftBehind, newName } from './spool/names.js';
 import { attempt } from './spool/probe.js';
 
 /** Up to this size everything stays in memory: bytes. */
@@ -34,7 +38,44 @@ const LAST_RESORT_LEN = { touch: 100 << 20, other: 256 << 20 };
  */
 export async function openSpool(size, isUnknown) {
   if (!isUnknown && size <= MEMORY_LEN) return new Memory(MEMORY_LEN);
-  return (await attempt(() => OriginFiles.open(newName()))) ?? attempt(() => Database.open(newName()));
+  return (await attempt(async () => OriginFiles.open(await newName()))) ?? attempt(async () => Database.open(await newName()));
+}
+
+/**
+ * What an earlier attempt has left of these files, and no other tab uses.
+ *
+ * @param {{key: string}[]} files
+ * @param {string} [own]  What this tab has used before.
+ * @returns {Promise<Spool | undefined>}  The one with the most of them.
+ */
+export async function findSpool(files, own) {
+  const { directories, databases } = await leftBehind();
+  const openers = [
+    ...directories.map((name) => ({ name, open: () => OriginFiles.reopen(name) })),
+    ...databases.map((name) => ({ name, open: () => Database.reopen(name) })),
+  ];
+  let best = { spool: /** @type {Spool | undefined} */ (undefined), len: 0, release: () => {} };
+  for (const { name, open } of openers) {
+    const release = await claim(name, name === own);
+    const spool = release && (await attempt(open));
+    if (!release || !spool) continue;
+    const len = (await attempt(() => lenHeld(spool, files))) ?? 0;
+    const worse = len > best.len ? best : { spool, release };
+    if (len > best.len) best = { spool, len, release };
+    await worse.spool?.leave?.();
+    worse.release();
+  }
+  return best.spool;
+}
+
+/**
+ * @param {Spool} spool
+ * @param {{key: string}[]} files
+ */
+async function lenHeld(spool, files) {
+  let len = 0;
+  for (const { key } of files) len += (await spool.held?.(key))?.size ?? 0;
+  return len;
 }
 
 /**

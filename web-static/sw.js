@@ -14,6 +14,7 @@ const FILES = [
   'engine.js',
   'engine.worker.js',
   'failures.js',
+  'left.js',
   'locales/de.json',
   'locales/en.json',
   'locales/es.json',

@@ -46,10 +46,10 @@ export class Browser {
   /**
    * @param {'chromium' | 'firefox'} kind
    * @param {string} executablePath
-   * @param {{isPrivate?: boolean, quota?: number}} [limits]  For Firefox: every window is a private one; about how many
+   * @param {{isPrivate?: boolean, quota?: number, profile?: string}} [limits]  A folder with what earlier browsers have left. For Firefox: every window is a private one; about how many
    *   bytes may be stored. Chromium is told by each page, see `limitStorage`.
    */
-  static async launch(kind, executablePath, { isPrivate = false, quota } = {}) {
+  static async launch(kind, executablePath, { isPrivate = false, quota, profile } = {}) {
     const downloads = await mkdtemp(join(tmpdir(), 'downloads-'));
     const args = [];
     let extraPrefsFirefox;
@@ -65,7 +65,7 @@ export class Browser {
       if (quota) extraPrefsFirefox['dom.quotaManager.temporaryStorage.fixedLimit'] = Math.ceil(quota / 1024);
     }
     const browser = kind === 'chromium' ? 'chrome' : 'firefox';
-    const options = { browser, executablePath, args, extraPrefsFirefox, headless: true, protocolTimeout: 600_000 };
+    const options = { browser, executablePath, args, extraPrefsFirefox, headless: true, protocolTimeout: 600_000, userDataDir: profile };
     return new Browser(kind, await puppeteer.launch(options), downloads);
   }
 
@@ -108,6 +108,11 @@ export class Browser {
       if (Date.now() > end) throw new Error(`no download: ${names}`);
       await sleep(LOOK);
     }
+  }
+
+  /** Ends it as a power cut does. */
+  kill() {
+    process.kill(this.browser.process().pid, 'SIGKILL');
   }
 
   async close() {

@@ -43,7 +43,7 @@ async function tryAll() {
     const spool = await make();
     // In front of, at and behind the places where parts meet, and with nothing left.
     for (const kept of [0, 100, 16 * CHUNK - 1, 16 * CHUNK, 16 * CHUNK + 100, 32 * CHUNK, 40 * CHUNK - 1, 40 * CHUNK]) {
-      await spool.begin({ number: 0, path: `a/${kept}.bin`, size: 0 });
+      await spool.begin({ key: 'a', path: `a/${kept}.bin`, size: 0 });
       await write(spool, 40, 1);
       await spool.rewind(kept);
       if (spool.content) await expect(`${name} so far ${kept}`, await spool.content(), [kept, 1]);
@@ -51,12 +51,29 @@ async function tryAll() {
       await spool.write(filled(7, 3));
       await expect(`${name} ${kept}`, await spool.end(), [kept, 1], [3 * CHUNK, 2], [7, 3]);
     }
-    await spool.clear();
+    // What is left is there for a page after this one, to go on with or to begin anew.
+    if (spool.held) {
+      await spool.begin({ key: 'b', path: 'b', size: 0 });
+      await write(spool, 20, 4);
+      await spool.end();
+      await spool.leave();
+      const again = await (name === 'origin' ? OriginFiles : Database).reopen(spool.name);
+      await expect(`${name} held`, await again.held('b'), [20 * CHUNK, 4]);
+      if (await again.held('c')) problems.push(`${name} holds what it never had`);
+      for (const [kept, key] of [[20 * CHUNK, 'b'], [17 * CHUNK, 'b'], [0, 'b'], [0, 'c']]) {
+        await again.begin({ key, path: 'b', size: 0, kept });
+        await write(again, 1, 5);
+        await expect(`${name} again ${kept}`, await again.end(), [kept, 4], [CHUNK, 5]);
+      }
+      await again.clear();
+    } else {
+      await spool.clear();
+    }
   }
 
   // A file that is begun in one place goes on in another; files that are complete stay where they are.
   const [len, memory] = [20 * CHUNK, new WebAssembly.Memory({ initial: 2 })];
-  const session = { file: (number) => JSON.stringify({ path: `moved-${number}`, size: len }), staging: () => 0 };
+  const session = { file: (number) => JSON.stringify({ path: `moved-${number}`, size: len, key: `${number}` }), staging: () => 0 };
   const storing = new Storing(session, memory, () => {});
   await storing.move(await makers.origin());
   const give = async (file, count, value) => {
@@ -66,13 +83,13 @@ async function tryAll() {
     }
   };
   await give(0, 20, 1);
-  await storing.commit({ file: 0, len, sha256: '' });
+  await storing.commit({ file: 0, len, sha256: '', isHeld: false });
   await give(1, 8, 2);
   await storing.move(await makers.database());
   await give(1, 7, 3);
   await storing.move(new Disk({ folder }));
   await give(1, 5, 4);
-  await storing.commit({ file: 1, len, sha256: '' });
+  await storing.commit({ file: 1, len, sha256: '', isHeld: false });
   const [first, second] = storing.received;
   await expect('the first file', first.content, [len, 1]);
   await expect('the second file', second.content, [8 * CHUNK, 2], [7 * CHUNK, 3], [5 * CHUNK, 4]);

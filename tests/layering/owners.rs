@@ -11,7 +11,7 @@ struct Owned {
 }
 
 /// Each with the owners that ARCHITECTURE.md names.
-const OWNED: [Owned; 7] = [
+const OWNED: [Owned; 8] = [
     Owned {
         what: "standard output and standard error: one owner per program decides who reads them",
         names: &["println", "eprintln", "print", "eprint", "stdout", "stderr"],
@@ -36,6 +36,11 @@ const OWNED: [Owned; 7] = [
         what: "the PAKE",
         names: &["spake2", "curve25519_dalek"],
         owners: &["crates/wire/src/handshake/pake.rs"],
+    },
+    Owned {
+        what: "the secret of a session as bytes: only a page keeps it elsewhere than in memory",
+        names: &["to_token", "from_token"],
+        owners: &["crates/wire/src/keys.rs", "crates/wire/src/wasm/session.rs"],
     },
     Owned {
         what: "directory handles: nothing else writes what a peer names",

@@ -9,26 +9,42 @@ const STORE = 'parts';
  */
 export class Database {
   isPlace = false;
+  name;
   #database;
-  #number = 0;
+  #key = '';
   #parts = new Parts((part) => this.#store(part));
 
   /** @param {string} name  Of a database that is not there yet. */
   static async open(name) {
-    const request = indexedDB.open(name);
-    request.onupgradeneeded = () => request.result.createObjectStore(STORE);
-    return probed(new Database(await settled(request)));
+    return probed(await Database.reopen(name));
   }
 
-  /** @param {IDBDatabase} database */
-  constructor(database) {
+  /** @param {string} name */
+  static async reopen(name) {
+    const request = indexedDB.open(name);
+    request.onupgradeneeded = () => request.result.createObjectStore(STORE);
+    return new Database(name, await settled(request));
+  }
+
+  /**
+   * @param {string} name
+   * @param {IDBDatabase} database
+   */
+  constructor(name, database) {
+    this.name = name;
     this.#database = database;
   }
 
-  /** @param {{number: number}} file */
-  async begin({ number }) {
-    this.#number = number;
-    this.#parts.restart(0, new Uint8Array(0));
+  /** @param {string} key */
+  async held(key) {
+    const parts = await settled(this.#reader().getAll(IDBKeyRange.bound([key], [key, Infinity])));
+    return parts.length > 0 ? new Blob(parts) : undefined;
+  }
+
+  /** @param {{key: string, kept?: number}} file */
+  async begin({ key, kept = 0 }) {
+    this.#key = key;
+    await this.#goBack(kept);
   }
 
   /** @param {Uint8Array} bytes */
@@ -40,9 +56,14 @@ export class Database {
   async rewind(len) {
     const { stored, pending } = this.#parts;
     if (len >= stored) return this.#parts.restart(stored, pending.slice(0, len - stored));
-    const index = Math.floor(len / PART_LEN);
-    const part = await this.#load(index);
-    this.#parts.restart(index * PART_LEN, part.subarray(0, len - index * PART_LEN));
+    await this.#goBack(len);
+  }
+
+  /** @param {number} len  Bytes that are stored and stay; parts behind them are written over. */
+  async #goBack(len) {
+    const [whole, rest] = [len - (len % PART_LEN), len % PART_LEN];
+    const part = rest > 0 ? await this.#load(whole / PART_LEN) : new Uint8Array(0);
+    this.#parts.restart(whole, part.subarray(0, rest));
   }
 
   async content() {
@@ -58,19 +79,23 @@ export class Database {
     await this.#write((store) => store.delete(this.#range()));
   }
 
+  async leave() {
+    this.#database.close();
+  }
+
   async clear() {
     this.#database.close();
-    await settled(indexedDB.deleteDatabase(this.#database.name));
+    await settled(indexedDB.deleteDatabase(this.name));
   }
 
   /** @param {Uint8Array} part */
   #store(part) {
-    return this.#write((store) => store.put(new Blob([part]), [this.#number, this.#parts.stored / PART_LEN]));
+    return this.#write((store) => store.put(new Blob([part]), [this.#key, this.#parts.stored / PART_LEN]));
   }
 
   /** @param {number} index */
   async #load(index) {
-    const part = await settled(this.#reader().get([this.#number, index]));
+    const part = await settled(this.#reader().get([this.#key, index]));
     return new Uint8Array(await part.arrayBuffer());
   }
 
@@ -80,7 +105,7 @@ export class Database {
 
   /** The parts that are stored of this file: what was taken back is behind them. */
   #range() {
-    return IDBKeyRange.bound([this.#number], [this.#number, Math.ceil(this.#parts.stored / PART_LEN)], false, true);
+    return IDBKeyRange.bound([this.#key], [this.#key, Math.ceil(this.#parts.stored / PART_LEN)], false, true);
   }
 
   #reader() {

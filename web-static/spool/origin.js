@@ -1,4 +1,4 @@
-import { full, probed } from './probe.js';
+import { attempt, full, probed } from './probe.js';
 
 /**
  * Files of the origin's own file system, written without a copy.
@@ -6,7 +6,7 @@ import { full, probed } from './probe.js';
  */
 export class OriginFiles {
   isPlace = false;
-  #name;
+  name;
   #directory;
   /** @type {FileSystemFileHandle | undefined} */
   #file;
@@ -20,20 +20,31 @@ export class OriginFiles {
     return probed(new OriginFiles(name, await root.getDirectoryHandle(name, { create: true })));
   }
 
+  /** @param {string} name  Of a directory that is there. */
+  static async reopen(name) {
+    const root = await navigator.storage.getDirectory();
+    return new OriginFiles(name, await root.getDirectoryHandle(name));
+  }
+
   /**
    * @param {string} name
    * @param {FileSystemDirectoryHandle} directory
    */
   constructor(name, directory) {
-    this.#name = name;
+    this.name = name;
     this.#directory = directory;
   }
 
-  /** @param {{number: number}} file */
-  async begin({ number }) {
-    this.#file = await this.#directory.getFileHandle(String(number), { create: true });
+  /** @param {string} key */
+  async held(key) {
+    return attempt(async () => (await this.#directory.getFileHandle(key)).getFile());
+  }
+
+  /** @param {{key: string, kept?: number}} file */
+  async begin({ key, kept = 0 }) {
+    this.#file = await this.#directory.getFileHandle(key, { create: true });
     this.#access = await this.#file.createSyncAccessHandle();
-    this.#offset = 0;
+    this.rewind(kept);
   }
 
   /** @param {Uint8Array} bytes */
@@ -65,10 +76,14 @@ export class OriginFiles {
     await this.#directory.removeEntry(this.#file.name);
   }
 
+  async leave() {
+    this.#close();
+  }
+
   async clear() {
     this.#close();
     const root = await navigator.storage.getDirectory();
-    await root.removeEntry(this.#name, { recursive: true });
+    await root.removeEntry(this.name, { recursive: true });
   }
 
   #close() {

@@ -25,9 +25,10 @@ export async function attempt(what) {
  */
 export async function probed(spool) {
   try {
-    await spool.begin({ number: -1, path: '' });
+    await spool.begin({ key: 'probe', path: '' });
     await spool.write(new Uint8Array(1));
     await spool.end();
+    await spool.drop();
     return spool;
   } catch (error) {
     await attempt(() => spool.clear());

@@ -15,16 +15,18 @@ const WORTH_CHOOSING = 64 << 20;
  * @property {number} leftOut  Entries that a browser cannot save.
  * @property {boolean} canChoose  The person can say where it is saved.
  * @property {boolean} mustChoose  There is no room for it in the browser.
+ * @property {number} [held]  Bytes that are here from an earlier attempt.
+ * @property {boolean} [isAccepted]  The person has agreed before.
  */
 
 /** @param {Offer} offer */
-function draw({ files, size, isStream, isText, leftOut, canChoose, mustChoose }) {
+function draw({ files, size, isStream, isText, leftOut, canChoose, mustChoose, held = 0 }) {
   element('confirm-title').textContent = isText ? text('confirm.text') : text('confirm.title', { count: files.length });
   element('confirm-total').textContent = isStream ? text('confirm.unknown') : text('confirm.total', { size: bytes(size) });
   // A single file says its size itself.
   element('confirm-total').hidden = files.length === 1 && !isStream;
   element('offer').replaceChildren(...files.map((file) => row(file.path, isStream ? '' : detail(bytes(file.size)))));
-  const notes = [mustChoose ? text('confirm.no-room') : '', leftOut > 0 ? text('confirm.links', { count: leftOut }) : ''];
+  const notes = [held > 0 ? text('confirm.held', { amount: bytes(held) }) : '', mustChoose ? text('confirm.no-room') : '', leftOut > 0 ? text('confirm.links', { count: leftOut }) : ''];
   element('offer-note').textContent = notes.filter(Boolean).join(' ');
   element('accept').hidden = mustChoose;
   const target = element('accept-target');

@@ -2,6 +2,12 @@
  * The receiver's side of everything, without a socket, a clock or a disk.
  */
 export class Session {
+    static __wrap(ptr) {
+        const obj = Object.create(Session.prototype);
+        obj.__wbg_ptr = ptr;
+        SessionFinalization.register(obj, obj.__wbg_ptr, obj);
+        return obj;
+    }
     __destroy_into_raw() {
         const ptr = this.__wbg_ptr;
         this.__wbg_ptr = 0;
@@ -45,7 +51,8 @@ export class Session {
         return ret >>> 0;
     }
     /**
-     * File number `file`, counted as the manifest does, as JSON: `path` and `size`; nothing for what is not a file.
+     * File number `file`, counted as the manifest does, as JSON: `path`, `size`, and `key`, which is the same for every file
+     * of this path and size; nothing for what is not a file.
      * @param {number} file
      * @returns {string | undefined}
      */
@@ -146,6 +153,17 @@ export class Session {
         wasm.session_handleWritten(this.__wbg_ptr, len);
     }
     /**
+     * What was read of file number `file` since it was called last is how it begins in the storage; to be said before
+     * [`Session::accept`]. How many bytes of that are of use: all of them, or whole chunks. Whether the sender's file begins
+     * like that shows afterwards.
+     * @param {number} file
+     * @returns {bigint}
+     */
+    hold(file) {
+        const ret = wasm.session_hold(this.__wbg_ptr, file);
+        return BigInt.asUintN(64, ret);
+    }
+    /**
      * Whether everything is here, verified and stored.
      * @returns {boolean}
      */
@@ -214,6 +232,13 @@ export class Session {
         return v1;
     }
     /**
+     * The first `len` bytes at [`Session::staging`] are the next of a file of which something is stored.
+     * @param {number} len
+     */
+    readHeld(len) {
+        wasm.session_readHeld(this.__wbg_ptr, len);
+    }
+    /**
      * The record to transmit.
      * @returns {Uint8Array | undefined}
      */
@@ -225,6 +250,24 @@ export class Session {
             wasm.__wbindgen_free(ret[0], ret[1] * 1, 1);
         }
         return v1;
+    }
+    /**
+     * Goes on with what an instance before this one has left, whose connection is lost with it: `join` follows. The sender
+     * offers everything again; what is stored is said by [`Session::hold`] and agreed to by [`Session::accept`].
+     *
+     * # Errors
+     * An error when `token` is not what [`Session::token`] gave.
+     * @param {Uint8Array | number[]} token
+     * @returns {Session}
+     */
+    static restore(token) {
+        const ptr0 = passArray8ToWasm0(token, wasm.__wbindgen_malloc);
+        const len0 = WASM_VECTOR_LEN;
+        const ret = wasm.session_restore(ptr0, len0);
+        if (ret[2]) {
+            throw takeFromExternrefTable0(ret[1]);
+        }
+        return Session.__wrap(ret[0]);
     }
     /**
      * Bytes at [`Session::staging`]: no record is longer.
@@ -241,6 +284,19 @@ export class Session {
     staging() {
         const ret = wasm.session_staging(this.__wbg_ptr);
         return ret >>> 0;
+    }
+    /**
+     * What [`Session::restore`] goes on with, once the two have had a channel: 32 bytes that are secret.
+     * @returns {Uint8Array | undefined}
+     */
+    token() {
+        const ret = wasm.session_token(this.__wbg_ptr);
+        let v1;
+        if (ret[0] !== 0) {
+            v1 = getArrayU8FromWasm0(ret[0], ret[1]).slice();
+            wasm.__wbindgen_free(ret[0], ret[1] * 1, 1);
+        }
+        return v1;
     }
 }
 if (Symbol.dispose) Session.prototype[Symbol.dispose] = Session.prototype.free;

@@ -112,11 +112,22 @@ impl KeySchedule {
     }
 }
 
-/// What a session is resumed from: `SS`. It lives in memory only and has no text form.
+/// What a session is resumed from: `SS`. It lives in memory only and has no text form; a page, whose memory ends when it is
+/// loaded anew, keeps the bytes for as long as its tab lives.
 #[derive(Clone, Debug)]
 pub struct SessionSecret(Key);
 
 impl SessionSecret {
+    /// What [`SessionSecret::to_token`] gave.
+    pub fn from_token(token: [u8; 32]) -> Self {
+        Self(Key(token))
+    }
+
+    /// The secret itself: whoever has it can take this side's place until the session ends.
+    pub fn to_token(&self) -> [u8; 32] {
+        *self.0.as_bytes()
+    }
+
     /// Where both sides meet again.
     pub fn resume_slot(&self) -> Slot {
         slot(&expand(&self.0, &[b"send/1 resume slot"]))

@@ -138,6 +138,27 @@ impl Connection {
         connection
     }
 
+    /// The two had a channel, and this side has lost it and everything else but the secret.
+    pub(super) fn restore(secret: SessionSecret, role: Role) -> Self {
+        let mut connection = Self {
+            role,
+            secret,
+            // The other side knows which it was.
+            generation: 1,
+            stage: Stage::Apart,
+            path: Path::Closed,
+            was_open: true,
+            outbox: VecDeque::new(),
+            records: VecDeque::new(),
+        };
+        connection.part(None);
+        connection
+    }
+
+    pub(super) fn secret(&self) -> &SessionSecret {
+        &self.secret
+    }
+
     /// What to do next, in this order. The records to transmit go behind `records`.
     pub(super) fn take_outputs(&mut self, records: &mut VecDeque<Vec<u8>>) -> VecDeque<Output> {
         records.append(&mut self.records);

@@ -20,8 +20,8 @@ pub(super) enum Output {
     Rewind { file: u32, offset: u64 },
     /// Write these bytes of the staging buffer.
     Write { file: u32, start: usize, len: usize },
-    /// The file is complete, and is what the sender read.
-    Commit { file: u32, len: u64, sha256: String },
+    /// The file is complete, and is what the sender read; it may have been in the storage before.
+    Commit { file: u32, len: u64, sha256: String, is_held: bool },
     /// Everything has arrived: store it, then `Session::finished`.
     Finish,
     /// All writes of a record are said: once they are done, `Session::written`.
@@ -43,6 +43,8 @@ pub(super) struct File<'a> {
     pub(super) path: &'a str,
     /// Bytes.
     pub(super) size: u64,
+    /// Names path and size together where what is stored is looked for: 32 hexadecimal digits.
+    pub(super) key: String,
 }
 
 /// Why the rendezvous or the other side ended it.

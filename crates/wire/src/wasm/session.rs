@@ -14,17 +14,17 @@ use super::connection::{self, Connection, Place, Received, Trouble};
 use super::output::{self, Output};
 use super::ticket::Ticket;
 use crate::handshake::Seed;
+use crate::keys::SessionSecret;
 use crate::manifest::Manifest;
 use crate::message::{AbortReason, DeclineReason, Message};
 use crate::record::MAX_RECORD_LEN;
-use crate::signaling::{ClientMessage, IceServer, SIGNALING_VERSION, ServerMessage};
+use crate::signaling::{ClientMessage, IceServer, Role, SIGNALING_VERSION, ServerMessage};
 use crate::transfer;
 
 /// The receiver's side of everything, without a socket, a clock or a disk.
 #[wasm_bindgen]
 #[derive(Debug)]
 pub struct Session {
-    ticket: Ticket,
     place: Option<Place>,
     ice_servers: Vec<IceServer>,
     stage: Stage,
@@ -48,22 +48,29 @@ impl Session {
     pub fn new(ticket: &Ticket, entropy: &[u8]) -> Result<Self, JsError> {
         let [handshake, generation] = seeds(entropy).ok_or_else(|| JsError::new("entropy"))?;
         let claim = ClientMessage::Claim { v: SIGNALING_VERSION, at: ticket.at };
-        let mut session = Self {
-            ticket: ticket.clone(),
-            place: None,
-            ice_servers: Vec::new(),
-            stage: Stage::Claiming(handshake),
-            generation_seed: Some(generation),
-            machine: transfer::Receiver::new(),
-            manifest: None,
-            progress: Progress::default(),
-            ping_count: 0,
-            staging: vec![0; MAX_RECORD_LEN],
-            outbox: VecDeque::new(),
-            records: VecDeque::new(),
-        };
+        let mut session = Self::at(Stage::Claiming(Box::new((ticket.clone(), handshake))));
+        session.generation_seed = Some(generation);
         session.say(&claim);
         Ok(session)
+    }
+
+    /// Goes on with what an instance before this one has left, whose connection is lost with it: `join` follows. The sender
+    /// offers everything again; what is stored is said by [`Session::hold`] and agreed to by [`Session::accept`].
+    ///
+    /// # Errors
+    /// An error when `token` is not what [`Session::token`] gave.
+    pub fn restore(token: &[u8]) -> Result<Self, JsError> {
+        let secret = token.try_into().map(SessionSecret::from_token).map_err(|_| JsError::new("token"))?;
+        let mut session = Self::at(Stage::Met(Box::new(Connection::restore(secret, Role::Receiver))));
+        session.settle(Ok(()));
+        Ok(session)
+    }
+
+    /// What [`Session::restore`] goes on with, once the two have had a channel: 32 bytes that are secret.
+    #[must_use]
+    pub fn token(&self) -> Option<Vec<u8>> {
+        let Stage::Met(connection) = &self.stage else { return None };
+        Some(connection.secret().to_token().to_vec()).filter(|_| connection.was_open())
     }
 
     /// What to do next, as JSON; nothing until something happens.
@@ -194,9 +201,25 @@ impl Session {
         self.work(&[]);
     }
 
+    /// The first `len` bytes at [`Session::staging`] are the next of a file of which something is stored.
+    #[wasm_bindgen(js_name = readHeld)]
+    pub fn read_held(&mut self, len: usize) {
+        let staging = std::mem::take(&mut self.staging);
+        self.take_held(staging.get(..len).unwrap_or_default());
+        self.staging = staging;
+    }
+
+    /// What was read of file number `file` since it was called last is how it begins in the storage; to be said before
+    /// [`Session::accept`]. How many bytes of that are of use: all of them, or whole chunks. Whether the sender's file begins
+    /// like that shows afterwards.
+    pub fn hold(&mut self, file: u32) -> u64 {
+        let size = self.size(file).unwrap_or_default();
+        self.progress.hold(file, size)
+    }
+
     /// The user agrees.
     pub fn accept(&mut self) {
-        self.machine.handle_accept(Vec::new());
+        self.machine.handle_accept(self.progress.held());
         self.work(&[]);
     }
 
@@ -246,11 +269,13 @@ impl Session {
         self.send(&Message::Bye);
     }
 
-    /// File number `file`, counted as the manifest does, as JSON: `path` and `size`; nothing for what is not a file.
+    /// File number `file`, counted as the manifest does, as JSON: `path`, `size`, and `key`, which is the same for every file
+    /// of this path and size; nothing for what is not a file.
     #[must_use]
     pub fn file(&self, file: usize) -> Option<String> {
         let entry = self.manifest.as_ref()?.entries().get(file)?;
-        let shown = output::File { path: entry.path.as_str(), size: entry.kind.size() };
+        let (path, size) = (entry.path.as_str(), entry.kind.size());
+        let shown = output::File { path, size, key: files::key(path, size) };
         serde_json::to_string(&shown).ok().filter(|_| entry.kind.has_content())
     }
 
@@ -263,6 +288,22 @@ impl Session {
 }
 
 impl Session {
+    fn at(stage: Stage) -> Self {
+        Self {
+            place: None,
+            ice_servers: Vec::new(),
+            stage,
+            generation_seed: None,
+            machine: transfer::Receiver::new(),
+            manifest: None,
+            progress: Progress::default(),
+            ping_count: 0,
+            staging: vec![0; MAX_RECORD_LEN],
+            outbox: VecDeque::new(),
+            records: VecDeque::new(),
+        }
+    }
+
     fn connection(&mut self) -> Option<&mut Connection> {
         if let Stage::Met(connection) = &mut self.stage { Some(connection) } else { None }
     }
@@ -296,6 +337,11 @@ impl Session {
             Ok(Received::Nothing) => {}
             Err(trouble) => self.settle(Err(trouble)),
         }
+    }
+
+    /// The next bytes of a file of which something is stored.
+    pub(super) fn take_held(&mut self, bytes: &[u8]) {
+        self.progress.read(bytes);
     }
 
     /// Tells the sender what is here; after the first time, where it goes on.

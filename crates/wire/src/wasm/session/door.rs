@@ -2,6 +2,7 @@
 
 use super::super::connection::{Connection, Place};
 use super::super::output::{self, Output};
+use super::super::ticket::Ticket;
 use super::Session;
 use crate::handshake::{self, Confirmed, Seed};
 use crate::signaling::{Body, ClientMessage, Role, ServerMessage};
@@ -9,7 +10,7 @@ use crate::signaling::{Body, ClientMessage, Role, ServerMessage};
 /// How far the two sides know each other.
 #[derive(Debug)]
 pub(super) enum Stage {
-    Claiming(Seed),
+    Claiming(Box<(Ticket, Seed)>),
     Greeting(Box<handshake::Receiver>),
     Proving(Box<Confirmed>),
     Met(Box<Connection>),
@@ -47,10 +48,10 @@ impl Session {
 
     fn greet(&mut self, place: Place) {
         match std::mem::replace(&mut self.stage, Stage::Over) {
-            Stage::Claiming(seed) => {
+            Stage::Claiming(claiming) => {
+                let (ticket, seed) = *claiming;
                 self.place = Some(place);
-                let (receiver, hello) =
-                    handshake::Receiver::new(&self.ticket.password, &self.ticket.at, seed);
+                let (receiver, hello) = handshake::Receiver::new(&ticket.password, &ticket.at, seed);
                 self.stage = Stage::Greeting(Box::new(receiver));
                 self.relay(&hello);
             }

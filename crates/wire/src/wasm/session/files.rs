@@ -1,5 +1,6 @@
 //! What the transfer wants done, as outputs for the page: questions, writes and verified files.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sha2::digest::Output as Digest;
@@ -17,9 +18,19 @@ use crate::transfer::receiver::{self, Held};
 pub(super) struct Progress {
     /// Verified files and their lengths.
     complete: Vec<(u32, u64)>,
-    /// The file that is being written.
+    /// The file that is being written, and what is stored of it.
     file: Option<u32>,
-    stored: Beginning,
+    stored: Stored,
+    /// What was stored by an instance before this one and is not begun yet, by file.
+    earlier: BTreeMap<u32, Beginning>,
+    /// What was read so far of one of those.
+    read: Stored,
+}
+
+/// What is stored of one file.
+#[derive(Debug, Default)]
+struct Stored {
+    all: Beginning,
     /// As much of it as whole chunks: from there another connection can go on.
     chunks: Beginning,
 }
@@ -31,53 +42,106 @@ struct Beginning {
     hash: Sha256,
 }
 
-impl Progress {
-    /// What the sender need not send again.
-    pub(super) fn held(&self) -> Vec<Held> {
-        let complete = self.complete.iter().map(|&(file, offset)| Held { file, offset, digest: None });
-        let Beginning { len: offset, hash } = &self.chunks;
-        let digest = Some(hash.clone().finalize().into());
-        let begun = self.file.filter(|_| *offset > 0).map(|file| Held { file, offset: *offset, digest });
-        complete.chain(begun).collect()
-    }
-
-    /// Whether writing at `offset` of `file` goes on where it was. If not, it does from now on.
-    fn seek(&mut self, file: u32, offset: u64) -> bool {
-        if self.file == Some(file) && self.stored.len == offset {
-            return true;
-        }
-        let goes_on = self.file == Some(file) && self.chunks.len == offset;
-        self.stored = if goes_on { self.chunks.clone() } else { Beginning::default() };
-        let is_new = self.file.replace(file) != Some(file);
-        self.chunks = self.stored.clone();
-        is_new
-    }
-
+impl Stored {
     fn append(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
-            let to_boundary = CHUNK_LEN as u64 - self.stored.len % CHUNK_LEN as u64;
+            let to_boundary = CHUNK_LEN as u64 - self.all.len % CHUNK_LEN as u64;
             let to_boundary = usize::try_from(to_boundary).unwrap_or(CHUNK_LEN);
             let (part, rest) = bytes.split_at_checked(to_boundary).unwrap_or((bytes, &[]));
-            self.stored.hash.update(part);
-            self.stored.len += part.len() as u64;
-            if self.stored.len.is_multiple_of(CHUNK_LEN as u64) {
-                self.chunks = self.stored.clone();
+            self.all.hash.update(part);
+            self.all.len += part.len() as u64;
+            if self.all.len.is_multiple_of(CHUNK_LEN as u64) {
+                self.chunks = self.all.clone();
             }
             bytes = rest;
         }
     }
+}
+
+impl From<Beginning> for Stored {
+    /// Where one can go on.
+    fn from(beginning: Beginning) -> Self {
+        Self { all: beginning.clone(), chunks: beginning }
+    }
+}
+
+impl Beginning {
+    fn held(&self, file: u32) -> Held {
+        Held { file, offset: self.len, digest: Some(self.hash.clone().finalize().into()) }
+    }
+}
+
+impl Progress {
+    /// What the sender need not send again, ascending by file.
+    pub(super) fn held(&self) -> Vec<Held> {
+        let complete = self.complete.iter().map(|&(file, offset)| Held { file, offset, digest: None });
+        let begun =
+            self.file.filter(|_| self.stored.chunks.len > 0).map(|file| self.stored.chunks.held(file));
+        let earlier = self.earlier.iter().map(|(&file, beginning)| beginning.held(file));
+        let mut held: Vec<_> = complete.chain(begun).chain(earlier).collect();
+        held.sort_by_key(|held| held.file);
+        held
+    }
+
+    /// The next bytes of a file that is stored were read.
+    pub(super) fn read(&mut self, bytes: &[u8]) {
+        self.read.append(bytes);
+    }
+
+    /// What was read is how `file`, which has `size` bytes, begins in the storage. How much of that is of use.
+    pub(super) fn hold(&mut self, file: u32, size: u64) -> u64 {
+        let Stored { all, chunks } = std::mem::take(&mut self.read);
+        let beginning = if all.len == size { all } else { chunks };
+        let len = beginning.len;
+        if len > 0 && len <= size {
+            self.earlier.insert(file, beginning);
+        }
+        len
+    }
+
+    /// What is stored of this file is not the sender's.
+    fn forget(&mut self, file: u32) {
+        self.earlier.remove(&file);
+    }
+
+    /// The digest of a file that an earlier instance has stored as a whole.
+    fn finish_earlier(&mut self, file: u32, len: u64) -> Option<Digest<Sha256>> {
+        let beginning = self.earlier.remove(&file).filter(|beginning| beginning.len == len)?;
+        self.complete.push((file, len));
+        Some(beginning.hash.finalize())
+    }
+
+    /// Whether the next byte that is written without being told where goes to `offset` of `file`. If not, it has to be told.
+    fn seek(&mut self, file: u32, offset: u64) -> bool {
+        if self.file == Some(file) && self.stored.all.len == offset {
+            return true;
+        }
+        let earlier = self.earlier.remove(&file).filter(|beginning| beginning.len == offset);
+        let chunks = std::mem::take(&mut self.stored).chunks;
+        let goes_on = self.file == Some(file) && chunks.len == offset;
+        let is_new = self.file.replace(file) != Some(file);
+        let is_told = earlier.is_none() && is_new;
+        self.stored = if goes_on { chunks } else { earlier.unwrap_or_default() }.into();
+        is_told
+    }
+
+    fn append(&mut self, bytes: &[u8]) {
+        self.stored.append(bytes);
+    }
 
     /// The digest of the file that is complete.
     fn finish(&mut self, file: u32, len: u64) -> Digest<Sha256> {
-        let hash = if self.file.take() == Some(file) {
-            std::mem::take(&mut self.stored).hash
-        } else {
-            Sha256::new()
-        };
-        (self.stored, self.chunks) = (Beginning::default(), Beginning::default());
+        let stored = std::mem::take(&mut self.stored);
+        let is_begun = self.file.take() == Some(file);
         self.complete.push((file, len));
-        hash.finalize()
+        if is_begun { stored.all.hash } else { Sha256::new() }.finalize()
     }
+}
+
+/// Names what is stored of a file of this path and size, whoever sends it.
+pub(super) fn key(path: &str, size: u64) -> String {
+    let digest = Sha256::new().chain_update(size.to_be_bytes()).chain_update(path).finalize();
+    format!("{digest:x}").split_at_checked(32).map(|(key, _)| key.to_owned()).unwrap_or_default()
 }
 
 impl Session {
@@ -99,7 +163,7 @@ impl Session {
                 }
                 receiver::Output::Commit { file, len, digest } => self.commit(file, len, &digest),
                 receiver::Output::GoOn { file, offset } => self.go_on(file, offset),
-                receiver::Output::StartOver { file } => self.rewind(file, 0),
+                receiver::Output::StartOver { file } => self.progress.forget(file),
                 receiver::Output::Finish => self.outbox.push_back(Output::Finish),
                 receiver::Output::Done => self.outbox.push_back(Output::Done),
             }
@@ -120,13 +184,20 @@ impl Session {
         self.manifest = Some(manifest);
     }
 
-    /// What is stored of the file is how the sender's begins. It may be all of it, of which nothing more is heard.
+    /// What is stored of the file is how the sender's begins. It may be all of it, of which nothing more is heard; for the
+    /// rest it has its turn later.
     fn go_on(&mut self, file: u32, offset: u64) {
-        self.rewind(file, offset);
-        if self.size(file) == Some(offset) {
-            let sha256 = format!("{:x}", self.progress.finish(file, offset));
-            self.outbox.push_back(Output::Commit { file, len: offset, sha256 });
+        if self.size(file) != Some(offset) {
+            return;
         }
+        let (found, is_held) = match self.progress.finish_earlier(file, offset) {
+            Some(found) => (found, true),
+            None => {
+                self.rewind(file, offset);
+                (self.progress.finish(file, offset), false)
+            }
+        };
+        self.outbox.push_back(Output::Commit { file, len: offset, sha256: format!("{found:x}"), is_held });
     }
 
     fn rewind(&mut self, file: u32, offset: u64) {
@@ -147,14 +218,15 @@ impl Session {
     fn commit(&mut self, file: u32, len: u64, digest: &Sha256Digest) {
         let found = self.progress.finish(file, len);
         if found[..] == *digest {
-            self.outbox.push_back(Output::Commit { file, len, sha256: format!("{found:x}") });
+            let sha256 = format!("{found:x}");
+            self.outbox.push_back(Output::Commit { file, len, sha256, is_held: false });
         } else {
             self.machine.handle_abort(AbortReason::Integrity, Some(file));
             self.fail("damaged");
         }
     }
 
-    fn size(&self, file: u32) -> Option<u64> {
+    pub(super) fn size(&self, file: u32) -> Option<u64> {
         let entry = self.manifest.as_ref()?.entries().get(usize::try_from(file).ok()?)?;
         Some(entry.kind.size()).filter(|_| !matches!(entry.kind, EntryKind::Stream))
     }
@@ -200,6 +272,34 @@ mod tests {
         assert_eq!(progress.held(), []);
         progress.append(b"new");
         assert_eq!(progress.finish(0, 3)[..], digest(b"new"));
+    }
+
+    #[test]
+    fn what_an_earlier_page_stored_is_offered_until_it_is_begun() {
+        let mut progress = Progress::default();
+        // All of one file, whole chunks of another, and nothing of a third.
+        for (file, len, size, kept) in
+            [(5, CHUNK_LEN + 9, 80_000, CHUNK_LEN), (2, 7, 7, 7), (9, 60_000, 80_000, 0)]
+        {
+            progress.read(&vec![1; len]);
+            assert_eq!(progress.hold(file, size), kept as u64);
+        }
+        let of = |file, len| Held { file, offset: len as u64, digest: Some(digest(&vec![1; len])) };
+        assert_eq!(progress.held(), [of(2, 7), of(5, CHUNK_LEN)]);
+        assert_eq!(progress.finish_earlier(2, 7).unwrap()[..], digest(&[1; 7]), "complete as it is");
+        assert_eq!(progress.held(), [Held { file: 2, offset: 7, digest: None }, of(5, CHUNK_LEN)]);
+        assert!(progress.seek(3, 0), "a new file begins at its beginning");
+        progress.finish(3, 0);
+        assert!(!progress.seek(5, CHUNK_LEN as u64), "the storage has to be told where it goes on");
+        progress.append(b"end");
+        let whole = [vec![1; CHUNK_LEN], b"end".to_vec()].concat();
+        assert_eq!(progress.finish(5, whole.len() as u64)[..], digest(&whole));
+        progress.read(b"other");
+        progress.hold(7, 5);
+        progress.forget(7);
+        assert!(progress.seek(7, 0), "what is not the sender's is forgotten");
+        progress.append(b"new");
+        assert_eq!(progress.finish(7, 3)[..], digest(b"new"));
     }
 
     #[test]

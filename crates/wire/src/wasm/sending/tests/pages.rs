@@ -11,6 +11,8 @@ use crate::wasm::ticket::Ticket;
 struct Other {
     session: Session,
     stored: BTreeMap<u64, Vec<u8>>,
+    /// The file that is being written.
+    file: Option<u64>,
     /// Files that are complete, by number, in the order in which they were.
     complete: Vec<(u64, Vec<u8>)>,
     said: VecDeque<ClientMessage>,
@@ -24,10 +26,49 @@ impl Other {
     fn new(code: &Code) -> Self {
         let ticket = Ticket::parse(code.expose().as_ref()).ok().unwrap();
         let session = Session::new(&ticket, &[3; 64]).ok().unwrap();
-        let (stored, complete, said, records, told, written) = Default::default();
-        let mut other = Self { session, stored, complete, said, records, told, written };
+        let mut other = Self::with(session);
         other.perform(&[]);
         other
+    }
+
+    fn with(session: Session) -> Self {
+        let (stored, file, complete, said, records, told, written) = Default::default();
+        Self { session, stored, file, complete, said, records, told, written }
+    }
+
+    /// The page is loaded anew: what it had stored is all that is left, and what it had written is counted.
+    fn reload(&mut self) {
+        let token = self.session.token().unwrap();
+        let mut fresh = Self::with(Session::restore(&token).ok().unwrap());
+        fresh.stored = std::mem::take(&mut self.stored);
+        fresh.stored.extend(self.complete.drain(..));
+        fresh.written = self.written;
+        *self = fresh;
+        self.perform(&[]);
+    }
+
+    /// Says what is stored, as far as it can be gone on with, and agrees.
+    fn accept(&mut self) {
+        for file in 0..self.session.entry_count() {
+            let Some(stored) = self.stored.get_mut(&(file as u64)) else { continue };
+            let described: Value = serde_json::from_str(&self.session.file(file).unwrap()).unwrap();
+            if described["size"] != stored.len() {
+                stored.truncate(stored.len() / 65_536 * 65_536);
+            }
+            for piece in stored.chunks(10_000) {
+                self.session.take_held(piece);
+            }
+            self.session.hold(u32::try_from(file).unwrap());
+        }
+        self.session.accept();
+    }
+
+    /// The storage of `file`, which is begun anew unless it is at it.
+    fn storage(&mut self, file: u64) -> &mut Vec<u8> {
+        if self.file.replace(file) != Some(file) {
+            self.stored.insert(file, Vec::new());
+        }
+        self.stored.entry(file).or_default()
     }
 
     fn hear(&mut self, message: &ServerMessage) {
@@ -52,15 +93,22 @@ impl Other {
                 }
                 "connect" => self.session.handle_answer(&description("BB")),
                 "transmit" => self.records.push_back(self.session.record().unwrap()),
-                "ask" => self.session.accept(),
-                "rewind" => self.stored.get_mut(&number("file")).unwrap().truncate(index("offset")),
+                "ask" => self.accept(),
+                "rewind" => {
+                    self.file = Some(number("file"));
+                    self.stored.get_mut(&number("file")).unwrap().truncate(index("offset"));
+                }
                 "write" => {
                     let bytes = &staging[index("start")..index("start") + index("len")];
-                    self.stored.entry(number("file")).or_default().extend_from_slice(bytes);
+                    self.storage(number("file")).extend_from_slice(bytes);
                     self.written += number("len");
                 }
                 "commit" => {
-                    let content = self.stored.remove(&number("file")).unwrap_or_default();
+                    if output["isHeld"] == false {
+                        self.storage(number("file"));
+                        self.file = None;
+                    }
+                    let content = self.stored.remove(&number("file")).unwrap();
                     assert_eq!(output["sha256"], format!("{:x}", Sha256::digest(&content)));
                     self.complete.push((number("file"), content));
                 }
@@ -148,6 +196,11 @@ impl Both {
 
     /// Everything on the way is lost, and whoever needs the other looks for it.
     fn cut(&mut self) {
+        self.cut_for(|other| other.session.handle_lost());
+    }
+
+    /// The same, because something happened to the receiving page.
+    fn cut_for(&mut self, happened: impl FnOnce(&mut Other)) {
         self.page.records.clear();
         self.other.records.clear();
         self.is_connected = false;
@@ -157,7 +210,7 @@ impl Both {
             self.page.sending.join();
             self.page.perform();
         }
-        self.other.session.handle_lost();
+        happened(&mut self.other);
         self.other.perform(&[]);
         if self.other.told.last().is_some_and(|told| told == "apart") {
             let entropy = [u8::try_from(self.arrived % 251).unwrap(); 64];
@@ -196,6 +249,37 @@ fn wherever_the_connection_breaks_everything_arrives_once() {
         assert_arrived(&both, &files);
         assert_eq!(both.other.written, size, "after {until} records: whole chunks are never sent again");
     }
+}
+
+#[test]
+fn whenever_the_page_is_loaded_anew_everything_arrives_once() {
+    let files = files();
+    let mut undisturbed = Both::new(&files);
+    undisturbed.run(usize::MAX);
+    let (size, records) = (undisturbed.other.written, undisturbed.arrived);
+    let chunk = 65_536;
+    for until in 1..records - 1 {
+        let mut both = Both::new(&files);
+        both.run(until);
+        both.cut_for(Other::reload);
+        both.run(usize::MAX);
+        assert_arrived(&both, &files);
+        let again = both.other.written - size;
+        assert!(again < chunk, "after {until} records: {again} bytes were sent again, a chunk is {chunk}");
+    }
+}
+
+#[test]
+fn what_is_stored_of_another_file_is_never_kept() {
+    let files = files();
+    let mut both = Both::new(&files);
+    both.run(4);
+    both.cut_for(|other| {
+        other.reload();
+        other.stored = (0..).zip(files.iter().map(|(_, content)| vec![9; content.len()])).collect();
+    });
+    both.run(usize::MAX);
+    assert_arrived(&both, &files);
 }
 
 #[test]
