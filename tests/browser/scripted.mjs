@@ -239,6 +239,7 @@ export const STATES = {
   'confirm-hostile': (screens) => screens.confirm({ files: HOSTILE, size: 8 }),
   'confirm-stream': (screens) => screens.confirm({ files: [{ path: 'backup.tar', size: 0 }], size: 0, isStream: true }),
   'confirm-without-room': (screens) => screens.confirm({ size: 2e9, mustChoose: true }),
+  'confirm-held': (screens) => screens.confirm({ held: 840e6 }),
   'confirm-text': (screens) => screens.confirm({ files: [{ path: 'text.txt', size: 40 }], size: 40, isText: true }),
   receiving: (screens) => screens.receiving(),
   'receiving-stream': (screens) => screens.receiving(840e6, { size: 0, isStream: true }),
@@ -275,6 +276,10 @@ export const STATES = {
   sent: async (screens) => {
     await screens.sending();
     await screens.tell({ type: 'done' });
+  },
+  'failed-kept': async (screens) => {
+    await screens.receiving();
+    await screens.tell({ type: 'failed', why: 'lost', kept: 840e6 });
   },
   'failed-sending': async (screens) => {
     await screens.inviting();

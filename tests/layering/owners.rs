@@ -133,6 +133,7 @@ fn a_trespass_is_found() {
         "use hkdf::Hkdf;",
         "let c = chacha20poly1305::new();",
         "spake2::start()",
+        "secret.to_token()",
         "use cap_std::fs::Dir;",
         "code.expose()",
     ];
