@@ -125,7 +125,8 @@ class Delivery {
       case 'record':
         return this.#handleRecord(message.data);
       case 'awake':
-        return this.#rejoin.hurry();
+        this.#rejoin.hurry();
+        return this.#run(() => this.#sending.handleAwake(performance.now()));
       case 'channel-closed':
       case 'lost':
         return this.#handleLost();

@@ -80,6 +80,13 @@ export class Sending {
         wasm.sending_cancel(this.__wbg_ptr);
     }
     /**
+     * The page is looked at again, or the network is another: whether the other side is still there shows within seconds.
+     * @param {number} now
+     */
+    handleAwake(now) {
+        wasm.sending_handleAwake(this.__wbg_ptr, now);
+    }
+    /**
      * The browser has found an address of this side.
      * @param {string} candidate
      * @param {string} mid

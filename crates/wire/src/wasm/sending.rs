@@ -78,6 +78,9 @@ struct Pulse {
 /// How long two sides look for a path to each other.
 const PATH_DEADLINE: Duration = Duration::from_secs(30);
 
+/// How long the other side may take to answer a device that woke up.
+const AWAKE_PATIENCE: Duration = Duration::from_secs(3);
+
 #[wasm_bindgen]
 impl Sending {
     /// Asks for doors. `base` is the address of the page, under which receivers find it; `entropy` is 32 fresh random bytes.
@@ -272,6 +275,14 @@ impl Sending {
         }
     }
 
+    /// The page is looked at again, or the network is another: whether the other side is still there shows within seconds.
+    #[wasm_bindgen(js_name = handleAwake)]
+    pub fn handle_awake(&mut self, now: f64) {
+        let now = time(now);
+        (self.pulse.beat, self.pulse.heard) = (now, now.saturating_sub(SILENCE_LIMIT - AWAKE_PATIENCE));
+        self.ping();
+    }
+
     /// Tells the time: at least twice a second.
     #[wasm_bindgen(js_name = handleTime)]
     pub fn handle_time(&mut self, now: f64) {
@@ -292,8 +303,7 @@ impl Sending {
                     return self.handle_lost();
                 }
                 if now.saturating_sub(self.pulse.said) >= PING_INTERVAL {
-                    self.pulse.count += 1;
-                    self.send(&Message::Ping { token: self.pulse.count });
+                    self.ping();
                 }
             }
             Stage::Met(connection) if !connection.was_open() && self.pulse.deadline <= now => {
@@ -306,6 +316,11 @@ impl Sending {
 }
 
 impl Sending {
+    fn ping(&mut self) {
+        self.pulse.count += 1;
+        self.send(&Message::Ping { token: self.pulse.count });
+    }
+
     fn open(base: &str, offer: &Offer, entropy: [u8; 32], now: Duration) -> Result<Self, &'static str> {
         let manifest = Arc::new(offer.manifest().map_err(|_| "names")?);
         let mut rng = ChaCha20Rng::from_seed(entropy);

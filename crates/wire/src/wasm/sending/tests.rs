@@ -458,6 +458,26 @@ fn a_device_that_slept_does_not_mistake_that_for_silence() {
 }
 
 #[test]
+fn a_device_that_woke_up_knows_within_seconds_whether_the_other_side_is_there() {
+    for answers in [true, false] {
+        let mut page = Page::new(&[("a", content(9, 1))]);
+        let mut guest = Guest::meet(&mut page);
+        let before = page.records.len();
+        page.now += 60_000.0;
+        page.sending.handle_awake(page.now);
+        page.perform();
+        assert_eq!(page.records.len(), before + 1, "a ping");
+        page.wait(2_500.0);
+        if answers {
+            guest.receive(&mut page).unwrap();
+        }
+        page.wait(1_000.0);
+        let is_apart = page.told.last().is_some_and(|told| told["do"] == "apart");
+        assert_eq!(is_apart, !answers);
+    }
+}
+
+#[test]
 fn no_path_in_half_a_minute_is_the_end() {
     let mut page = Page::new(&[("a", content(9, 1))]);
     let (password, at) = page.typed();
