@@ -1,16 +1,15 @@
 /**
- * Receives in a page that does not live to see the end, and goes on. The only argument is JSON: `{kind, executable, links, how}`:
- * with `reload` the page is loaded anew and has to go on by itself; with `kill` the whole browser is killed, and one that
- * begins with what it has left opens the second link. Prints one line of JSON: what was offered and kept, and what was saved.
+ * Receives in a page that does not live to see the end, and goes on. The only argument is JSON: `{kind, executable, links, ends}`:
+ * each end is `{how, at}` with `at` the part of it that has arrived by then. With `reload` the page is loaded anew and has to
+ * go on by itself; with `kill` the whole browser is killed, and one that begins with what it has left opens the next link.
+ * Prints one line of JSON: what was offered and kept, and what was saved.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Browser } from './driver.mjs';
 
-const { kind, executable, links, how } = JSON.parse(process.argv[2]);
-/** How much has arrived by then, at least. */
-const BY_THEN = 0.3;
+const { kind, executable, links, ends } = JSON.parse(process.argv[2]);
 
 const profile = await mkdtemp(join(tmpdir(), 'profile-'));
 const told = { complaints: [] };
@@ -26,23 +25,33 @@ async function open(link) {
   return page;
 }
 
-const reachedEnough = (enough) => document.getElementById('progress').value >= enough && !document.getElementById('receiving').hidden;
+/** Waits until so much has arrived, or it is over; tells what is shown then. */
+function reached(page, part) {
+  return page.until((enough) => {
+    const shown = document.querySelector('main section:not([hidden])').id;
+    const isThere = shown === 'receiving' && document.getElementById('progress').value >= enough;
+    return isThere || ['verifying', 'done', 'failed'].includes(shown) ? shown : '';
+  }, part);
+}
 
 try {
-  let page = await open(links[0]);
-  told.firstNote = await page.text('#offer-note');
+  let page = await open(links.shift());
+  told.notes = [await page.text('#offer-note')];
   await page.click('#accept');
-  await page.until(reachedEnough, BY_THEN);
-  if (how === 'reload') {
-    await page.page.reload();
-    told.afterwards = await page.shown('#reconnecting', '#enter:not([hidden]) #code-error:not(:empty)');
-    await page.shown('#receiving', '#verifying', '#done', '#failed');
-  } else {
-    browser.kill();
-    browser = await Browser.launch(kind, executable, { profile });
-    page = await open(links[1]);
-    told.note = await page.text('#offer-note');
-    await page.click('#accept');
+  for (const { how, at } of ends) {
+    // It may have arrived before.
+    if ((await reached(page, at)) !== 'receiving') break;
+    if (how === 'reload') {
+      await page.page.reload();
+      await page.shown('#reconnecting', '#receiving', '#verifying', '#done', '#failed');
+      await page.shown('#receiving', '#verifying', '#done', '#failed');
+    } else {
+      browser.kill();
+      browser = await Browser.launch(kind, executable, { profile });
+      page = await open(links.shift());
+      told.notes.push(await page.text('#offer-note'));
+      await page.click('#accept');
+    }
   }
   told.end = await page.shown('#done', '#failed');
   told.saved = told.end === '#done' ? await page.saveAll() : [await page.text('#failed')];

@@ -8,10 +8,12 @@ use serde_json::{Value, json};
 use super::{Kind, Way, assert_saved, case, has_browsers, own_address, page, port, start};
 use crate::harness::{Ended, Machine, Rendezvous, content, text};
 
-/// Lets a page receive from all of `links`, and not survive the first.
+/// Lets a page receive from the first of `links`, and from the next each time that its browser was killed. An end is how the
+/// page ends, and what part of everything has arrived by then.
 #[track_caller]
-fn receive(kind: Kind, how: &str, links: &[Value]) -> Value {
-    let argument = json!({ "kind": kind.name(), "executable": kind.program(), "how": how, "links": links });
+fn receive(kind: Kind, ends: &[(&str, f64)], links: &[Value]) -> Value {
+    let ends: Vec<_> = ends.iter().map(|(how, at)| json!({ "how": how, "at": at })).collect();
+    let argument = json!({ "kind": kind.name(), "executable": kind.program(), "ends": ends, "links": links });
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("browser");
     let mut node = Command::new("node");
     let output = node.current_dir(directory).args(["anew.mjs", &argument.to_string()]).output().unwrap();
@@ -47,9 +49,8 @@ fn a_page_that_is_loaded_anew_goes_on_by_itself_wherever_it_keeps_the_file() {
     for (kind, place) in places {
         let mut sending = alice.start(&["large.bin"]);
         let link = case(&mut sending, &place, Way::Link)["link"].clone();
-        let told = receive(kind, "reload", &[link]);
+        let told = receive(kind, &[("reload", 0.3)], &[link]);
         assert_saved(&told, &[("large.bin", &bytes)]);
-        assert_eq!(told["afterwards"], "#reconnecting", "nobody has to do anything: {kind:?}");
         assert_eq!(told["places"], 1, "it went on where it was: {kind:?} {told:#}");
         let sent = sending.end();
         sent.succeeded();
@@ -80,10 +81,10 @@ fn a_browser_that_was_killed_goes_on_with_a_new_code_and_trusts_no_name() {
         bob.write("tree/b.bin", &other);
         let mut second = bob.start(&["tree"]);
         links.push(case(&mut second, &page(&server), Way::Link)["link"].clone());
-        let told = receive(Kind::Chromium, "kill", &links);
+        let told = receive(Kind::Chromium, &[("kill", 0.3)], &links);
         assert_saved(&told, &[("a.bin", &small), ("b.bin", &other)]);
-        assert_eq!(told["firstNote"], "");
-        assert!(text(&told["note"]).contains("are here already"), "{told:#}");
+        assert_eq!(told["notes"][0], "");
+        assert!(text(&told["notes"][1]).contains("are here already"), "{told:#}");
         let sent = second.end();
         sent.succeeded();
         let moved = sent.events_of("finished")[0]["moved"].as_u64().unwrap();
