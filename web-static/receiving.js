@@ -5,6 +5,7 @@
 import { Channel } from './channel.js';
 import { discard } from './discard.js';
 import { Jobs } from './jobs.js';
+import { tellApart } from './leaving.js';
 import { Rejoin } from './rejoin.js';
 import { Signal } from './signal.js';
 import { lastResort } from './spool.js';
@@ -341,6 +342,7 @@ export class Reception {
     const kept = this.#storing.name && !WORTHLESS.includes(why) ? this.#storing.done : 0;
     if (kept > 0) this.#storing.leave();
     else this.#storing.clear();
+    if (this.#session.isLeaving) tellApart(this.#address, this.#session, () => this.#session.join(crypto.getRandomValues(new Uint8Array(64))));
     tell({ type: 'failed', why, retryAfter, kept });
   }
 

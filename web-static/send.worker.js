@@ -2,6 +2,7 @@
  * Everything between the files, the channel and the socket when this page sends. It owns the protocol, which is `wire`, and
  * does what that says; the page shows it and owns what only a page can have: the connection, and the person.
  */
+import { tellApart } from './leaving.js';
 import { Rejoin } from './rejoin.js';
 import { Reader, Unreadable } from './send.reader.js';
 import { Signal } from './signal.js';
@@ -219,6 +220,7 @@ class Delivery {
    */
   #fail(why, retryAfter) {
     this.end();
+    if (this.#sending.isLeaving) tellApart(this.#address, this.#sending, () => this.#sending.join());
     tell({ type: 'failed', why, retryAfter });
   }
 

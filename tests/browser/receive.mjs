@@ -1,7 +1,7 @@
 /**
  * Receives in a browser, one case after the other. The only argument is JSON: `{kind, executable, isPrivate, cases}`,
  * each case `{address, code}` with a code to type at the page at `address`, or `{link}`; `answer` may be `decline` or
- * `cancel`, `quota` how much may be stored, in bytes (Firefox takes that of the first case for all), `whenFull` what is chosen
+ * `cancel`, or `leave` in the middle of a pause, `quota` how much may be stored, in bytes (Firefox takes that of the first case for all), `whenFull` what is chosen
  * then (`stop`, `cancel`, `download`, or `retry` and `target` with room for so much in `more`), `places` whether the browser can
  * ask where to save, `target` that the person says it when asked for consent, `isDownload` that the browser downloads what comes,
  * and `pauses` processes that stop in the middle and go on once the
@@ -43,7 +43,7 @@ for (const { address, code, link, answer, quota, whenFull, more, places, target,
         await page.shown('#speed:not(:empty)');
         await page.click('#cancel');
       }
-      for (const id of pauses ?? []) await pause(page, id, one);
+      for (const id of pauses ?? []) await pause(page, id, one, answer === 'leave');
       if (whenFull) await choose(page, whenFull, () => page.limitStorage(new URL(link ?? address).origin, more), one);
       if ((await page.shown('#done', '#failed', '#full')) === '#done') {
         one.saved = await page.saveAll();
@@ -67,14 +67,26 @@ told.forEach((one, index) => {
 console.log(JSON.stringify(told));
 await browser.close();
 
-/** The process stands still until the page says that the connection is gone, and then the transfer goes on. */
-async function pause(page, id, one) {
+/** The process stands still until the page says that the connection is gone; then the transfer goes on, or `isLeft`. */
+async function pause(page, id, one, isLeft) {
   await page.shown('#receiving #progress:not([value="0"])');
   process.kill(id, 'SIGSTOP');
   await page.shown('#reconnecting');
   one.kept = [...(one.kept ?? []), await page.text('#kept')];
+  if (isLeft) await page.click('#reconnecting .cancel');
   process.kill(id, 'SIGCONT');
+  // Whoever tells the process something has to be there for that.
+  while (isLeft && isAlive(id)) await new Promise((resolve) => setTimeout(resolve, 50));
   await page.shown('#receiving', '#verifying', '#done', '#failed');
+}
+
+/** @param {number} id  Of a process that is waited for by the one that started it. */
+function isAlive(id) {
+  try {
+    return process.kill(id, 0);
+  } catch {
+    return false;
+  }
 }
 
 /** There is no room, also when it is tried again; then the person stops, or makes room and goes on. */

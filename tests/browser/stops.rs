@@ -5,7 +5,7 @@ use std::thread;
 
 use serde_json::json;
 
-use super::{BOTH, Way, case, has_browsers, page, run, start};
+use super::{BOTH, Kind, Way, case, has_browsers, page, run, start};
 use crate::harness::{Machine, Peer};
 
 /// So many bytes are there when the sender is stopped.
@@ -58,4 +58,22 @@ fn a_sender_who_is_stopped_tells_the_page() {
         );
         sending.end().failed("interrupted", 130);
     }
+}
+
+#[test]
+fn a_person_who_cancels_while_the_two_are_apart_is_heard_when_they_meet() {
+    if !has_browsers() {
+        return;
+    }
+    let (server, alice) = start();
+    let mut sending = offer_endless(&alice);
+    let mut case = case(&mut sending, &page(&server), Way::Link);
+    case["pauses"] = json!([sending.id()]);
+    case["answer"] = json!("leave");
+    let told = thread::scope(|scope| {
+        let receiving = scope.spawn(|| run(Kind::Chromium, &[case]));
+        sending.end().failed("cancelled_by_peer", 3);
+        receiving.join().unwrap()
+    });
+    assert_eq!(told[0]["title"], "Cancelled");
 }

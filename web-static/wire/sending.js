@@ -186,6 +186,15 @@ export class Sending {
         return ret !== 0;
     }
     /**
+     * Whether this side has given up while the two were apart, and the receiver has yet to be told: after `join`, over a new
+     * socket, it will be if it comes.
+     * @returns {boolean}
+     */
+    get isLeaving() {
+        const ret = wasm.sending_isLeaving(this.__wbg_ptr);
+        return ret !== 0;
+    }
+    /**
      * Whether somebody has proved that they know the password.
      * @returns {boolean}
      */

@@ -172,6 +172,15 @@ export class Session {
         return ret !== 0;
     }
     /**
+     * Whether this side has given up while the two were apart, and the sender has yet to be told: after `join`, over a new
+     * socket, it will be if it comes.
+     * @returns {boolean}
+     */
+    get isLeaving() {
+        const ret = wasm.session_isLeaving(this.__wbg_ptr);
+        return ret !== 0;
+    }
+    /**
      * Looks for the sender where the two meet again, over a new socket. `entropy` is 64 fresh random bytes.
      *
      * # Errors

@@ -85,6 +85,8 @@ pub(super) struct Connection {
     path: Path,
     /// Whether the two sides have had a channel. From then on they look for each other when they lose it.
     was_open: bool,
+    /// Why this side gives up, as long as the other has yet to be told.
+    leaving: Option<AbortReason>,
     outbox: VecDeque<Output>,
     records: VecDeque<Vec<u8>>,
 }
@@ -131,6 +133,7 @@ impl Connection {
             stage: Stage::Talking(Box::new(Talk::new(place, halves(signal_keys), ice_servers))),
             path: Path::Closed,
             was_open: false,
+            leaving: None,
             outbox: VecDeque::new(),
             records: VecDeque::new(),
         };
@@ -148,6 +151,7 @@ impl Connection {
             stage: Stage::Apart,
             path: Path::Closed,
             was_open: true,
+            leaving: None,
             outbox: VecDeque::new(),
             records: VecDeque::new(),
         };
@@ -306,9 +310,20 @@ impl Connection {
         is_sealed
     }
 
-    /// Tells the other side that this one gives up, where there is no channel for it yet.
+    /// Tells the other side that this one gives up, where there is no channel for it. One that has yet to be met, and may be
+    /// looking for this one, is told there: [`Connection::join`] follows while [`Connection::is_leaving`] says so.
     pub(super) fn abort(&mut self, reason: AbortReason) {
-        self.signal(&Signal::Abort { reason: reason.code() });
+        match &self.stage {
+            Stage::Talking(_) => self.signal(&Signal::Abort { reason: reason.code() }),
+            Stage::Apart | Stage::Waiting(_) | Stage::Keying(_) => {
+                self.leaving = Some(reason).filter(|_| self.was_open)
+            }
+        }
+    }
+
+    /// Whether the other side has yet to be told that this one gives up.
+    pub(super) fn is_leaving(&self) -> bool {
+        self.leaving.is_some()
     }
 
     /// The channel is gone, or what was to become another has come to nothing. Whether the two may find each other again.
@@ -366,6 +381,9 @@ impl Connection {
                 talk.is_agreed = false;
                 self.stage = Stage::Talking(Box::new(talk));
                 self.signal(&Signal::Generations { highest: self.generation });
+                if let Some(reason) = self.leaving.take() {
+                    self.signal(&Signal::Abort { reason: reason.code() });
+                }
                 Ok(())
             }
             Stage::Talking(mut talk) => {

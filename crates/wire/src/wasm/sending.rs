@@ -242,6 +242,14 @@ impl Sending {
         self.fail("cancelled");
     }
 
+    /// Whether this side has given up while the two were apart, and the receiver has yet to be told: after `join`, over a new
+    /// socket, it will be if it comes.
+    #[wasm_bindgen(getter, js_name = isLeaving)]
+    #[must_use]
+    pub fn is_leaving(&self) -> bool {
+        matches!(&self.stage, Stage::Met(connection) if connection.is_leaving())
+    }
+
     /// The channel is gone; or what was to become another came to nothing.
     #[wasm_bindgen(js_name = handleLost)]
     pub fn handle_lost(&mut self) {
@@ -513,7 +521,9 @@ impl Sending {
 
     fn fail(&mut self, why: &'static str) {
         if !matches!(self.stage, Stage::Over) {
-            self.stage = Stage::Over;
+            if !self.is_leaving() {
+                self.stage = Stage::Over;
+            }
             self.reading.stop();
             self.outbox.push_back(Output::Fail { why, retry_after: None });
         }

@@ -246,6 +246,14 @@ impl Session {
         self.abort(AbortReason::Cancelled);
     }
 
+    /// Whether this side has given up while the two were apart, and the sender has yet to be told: after `join`, over a new
+    /// socket, it will be if it comes.
+    #[wasm_bindgen(getter, js_name = isLeaving)]
+    #[must_use]
+    pub fn is_leaving(&self) -> bool {
+        matches!(&self.stage, Stage::Met(connection) if connection.is_leaving())
+    }
+
     /// The browser's storage is full.
     #[wasm_bindgen(js_name = handleStorageFull)]
     pub fn handle_storage_full(&mut self) {
@@ -369,8 +377,11 @@ impl Session {
             self.work(&[]);
         } else {
             connection.abort(reason);
+            let is_leaving = connection.is_leaving();
             self.settle(Ok(()));
-            self.stage = Stage::Over;
+            if !is_leaving {
+                self.stage = Stage::Over;
+            }
         }
     }
 

@@ -298,14 +298,28 @@ fn a_connection_that_breaks_again_and_again_gets_there_in_the_end() {
 }
 
 #[test]
-fn a_receiver_that_stops_while_the_two_are_apart_is_over() {
+fn who_gives_up_while_the_two_are_apart_tells_the_other_when_it_comes() {
+    let entropy = [9; 64];
     let mut both = Both::new(&files());
     both.run(2);
-    both.page.records.clear();
-    both.other.session.handle_lost();
-    both.other.session.cancel();
-    both.other.perform(&[]);
-    both.other.session.handle_lost();
-    both.other.perform(&[]);
+    both.cut_for(|other| {
+        other.session.handle_lost();
+        other.session.cancel();
+        assert!(other.session.is_leaving());
+        other.session.join(&entropy).ok().unwrap();
+    });
+    both.run(usize::MAX);
+    assert!(!both.other.session.is_leaving());
+    assert_eq!(both.page.end(), Some("receiver-cancelled"));
+
+    let mut both = Both::new(&files());
+    both.run(2);
+    both.cut();
+    both.page.sending.cancel();
+    both.page.sending.join();
+    both.page.perform();
+    both.waiting.retain(|role| *role == Role::Receiver);
+    both.run(usize::MAX);
+    assert!(!both.page.sending.is_leaving());
     assert_eq!(both.other.told.last().map(String::as_str), Some("fail"));
 }
