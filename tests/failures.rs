@@ -53,7 +53,7 @@ fn interrupt_while_it_reconnects(mut peer: Peer) -> Value {
     peer.event("reconnecting");
     assert!(since.elapsed() < NOTICED, "{:?}", since.elapsed());
     peer.signal(Signal::INT);
-    peer.end_within(Duration::from_secs(10)).failed("interrupted", 130)
+    peer.end_within(NOTICED).failed("interrupted", 130)
 }
 
 /// The unfinished file is where the message says that it is.
@@ -305,6 +305,34 @@ fn a_sender_that_leaves_in_the_middle_is_noticed_and_leaves_no_half_file() {
         }
         has_no_half_file(&bob);
     }
+}
+
+/// Stops `other` until `peer` has noticed, interrupts `peer` there and then, and lets `other` go on.
+#[track_caller]
+fn interrupt_while_apart(mut peer: Peer, other: &Peer) -> Value {
+    other.signal(Signal::STOP);
+    peer.event("reconnecting");
+    other.signal(Signal::CONT);
+    peer.signal(Signal::INT);
+    peer.end_within(NOTICED).failed("interrupted", 130)
+}
+
+#[test]
+fn a_receiver_that_is_interrupted_while_the_two_are_apart_tells_the_sender() {
+    let (_server, alice, bob) = meeting_point();
+    let (sending, receiving) = under_way(&alice, &bob);
+    let error = interrupt_while_apart(receiving, &sending);
+    keeps_what_it_says(&error);
+    sending.end_within(NOTICED).failed("cancelled_by_peer", 3);
+}
+
+#[test]
+fn a_sender_that_is_interrupted_while_the_two_are_apart_tells_the_receiver() {
+    let (_server, alice, bob) = meeting_point();
+    let (sending, receiving) = under_way(&alice, &bob);
+    interrupt_while_apart(sending, &receiving);
+    let error = receiving.end_within(NOTICED).failed("cancelled_by_peer", 3);
+    keeps_what_it_says(&error);
 }
 
 #[test]

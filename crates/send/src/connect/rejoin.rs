@@ -1,7 +1,8 @@
 //! Where both sides of a session meet again after their connection broke (PROTOCOL.md §4.3, §6.1, §7).
 //!
 //! A [`Rejoin`] yields channels one after another, each under the next generation, with keys of its own. The rendezvous may
-//! have been restarted meanwhile: whoever names the slot first makes it.
+//! have been restarted meanwhile: whoever names the slot first makes it. A side that gives up while the two are apart says so
+//! there, or the other would look for it in vain.
 
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use wire::keys::SessionSecret;
 use wire::message::AbortReason;
 use wire::signal::{Meeting, Signal};
 use wire::signaling::{ClientMessage, Door, IceServer, Role, SIGNALING_VERSION, ServerMessage};
+use wire::transfer::SILENCE_LIMIT;
 
 use super::channel::{Opened, Signals, negotiate};
 use super::{Channel, ConnectError, Pairing, STEP_DEADLINE, refused};
@@ -43,8 +45,12 @@ const PROBE_INTERVAL: Duration = Duration::from_secs(2);
 /// A rendezvous that does not answer that for so long is gone.
 const PROBE_DEADLINE: Duration = Duration::from_secs(6);
 
+/// How long a side that leaves waits for the other, to tell it: long enough for one that has yet to notice that the connection
+/// broke, and no longer than somebody who pressed Ctrl-C waits.
+const LEAVE_DEADLINE: Duration = SILENCE_LIMIT.saturating_add(Duration::from_secs(2));
+
 /// What one side of a session needs to find the other again. It lives in memory only, and as long as its process.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Rejoin {
     server: Url,
     secret: SessionSecret,
@@ -88,10 +94,35 @@ impl Rejoin {
         }
     }
 
+    /// Tells the other side, should it be looking for this one, that this one gives up; returns when it has heard that, when the
+    /// rendezvous cannot be reached, or after a few seconds.
+    pub async fn leave(self, reason: AbortReason) {
+        let told = timeout(LEAVE_DEADLINE, self.tell(reason)).await;
+        tracing::info!(?told, "left while apart");
+    }
+
+    async fn tell(&self, reason: AbortReason) -> Result<(), ConnectError> {
+        let mut connection = self.join().await?;
+        loop {
+            let (attempt, _) = paired(&mut connection).await?;
+            let mut pairing = Pairing { connection, door: Door::Meeting, attempt };
+            match self.say(&mut pairing, reason).await {
+                Err(ConnectError::PeerLeft) => connection = pairing.connection,
+                other => return other,
+            }
+        }
+    }
+
+    /// Says over one pairing that this side gives up, and waits for the other to leave because of it.
+    async fn say(&self, pairing: &mut Pairing, reason: AbortReason) -> Result<(), ConnectError> {
+        let mut signals = self.greet(pairing).await?;
+        signals.send(&Signal::Abort { reason: reason.code() }).await?;
+        while pairing.recv().await.is_ok() {}
+        Ok(())
+    }
+
     async fn attempt(&mut self) -> Result<Channel, ConnectError> {
-        let mut connection = Connection::connect(&self.server, CONNECT_DEADLINE).await?;
-        let (slot, role) = (self.secret.resume_slot(), self.role);
-        connection.send(&ClientMessage::Meet { v: SIGNALING_VERSION, slot, role }).await?;
+        let mut connection = self.join().await?;
         loop {
             let (attempt, mut ice_servers) = paired(&mut connection).await?;
             ice_servers.extend(self.stun.iter().cloned());
@@ -105,18 +136,32 @@ impl Rejoin {
         }
     }
 
-    /// New keys for the meeting, then a new transport and the next generation over it.
-    async fn negotiate(
-        &mut self,
-        pairing: &mut Pairing,
-        ice_servers: Vec<IceServer>,
-    ) -> Result<Opened, ConnectError> {
+    /// Goes to where both sides meet.
+    async fn join(&self) -> Result<Connection, ConnectError> {
+        let mut connection = Connection::connect(&self.server, CONNECT_DEADLINE).await?;
+        let (slot, role) = (self.secret.resume_slot(), self.role);
+        connection.send(&ClientMessage::Meet { v: SIGNALING_VERSION, slot, role }).await?;
+        Ok(connection)
+    }
+
+    /// New keys for the meeting, under which this side says which generation it has seen.
+    async fn greet<'a>(&self, pairing: &'a mut Pairing) -> Result<Signals<'a>, ConnectError> {
         let (meeting, body) = Meeting::new(self.secret.clone(), self.role, entropy::seed()?);
         pairing.send(&body).await?;
         let theirs = timeout(STEP_DEADLINE, pairing.recv()).await.map_err(|_| ConnectError::NoPath)??;
         let (sealer, opener) = meeting.receive(&theirs)?;
         let mut signals = Signals { pairing, sealer, opener, generation: 0 };
         signals.send(&Signal::Generations { highest: self.highest }).await?;
+        Ok(signals)
+    }
+
+    /// A meeting, then a new transport and the next generation over it.
+    async fn negotiate(
+        &mut self,
+        pairing: &mut Pairing,
+        ice_servers: Vec<IceServer>,
+    ) -> Result<Opened, ConnectError> {
+        let mut signals = self.greet(pairing).await?;
         let highest =
             timeout(STEP_DEADLINE, signals.generations()).await.map_err(|_| ConnectError::NoPath)??;
         let next = self.highest.max(highest).saturating_add(1);

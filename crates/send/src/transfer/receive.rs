@@ -114,7 +114,7 @@ impl Task<'_> {
         let outcome = self.work(cancel).await;
         // Whether the last words arrive changes nothing about what happened.
         let _ = timeout(FAREWELL_DEADLINE, self.say_the_rest()).await;
-        let _ = timeout(FAREWELL_DEADLINE, self.link.close()).await;
+        self.link.close(FAREWELL_DEADLINE).await;
         match (self.saving, outcome) {
             (Some(saving), outcome) => saving.end(outcome, &self.receiving.output).await,
             (None, Ok(())) => Err(Failure::new(Error::Lost)),

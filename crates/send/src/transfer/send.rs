@@ -91,7 +91,7 @@ impl Sending<'_> {
         let _ = timeout_at(deadline, self.say_the_rest()).await;
         let (closed, _) = mpsc::channel(1);
         drop(std::mem::replace(&mut self.jobs, closed));
-        let _ = timeout_at(deadline, self.link.close()).await;
+        self.link.close(deadline.saturating_duration_since(Instant::now())).await;
         outcome
     }
 
@@ -201,8 +201,12 @@ impl Sending<'_> {
     /// Passes on what the machine still has to say.
     async fn say_the_rest(&mut self) {
         loop {
-            if let Some(job @ Job::Message(_)) = self.next.take() {
-                let _ = self.jobs.send(job).await;
+            if let Some(Job::Message(message)) = self.next.take() {
+                if self.link.is_up() {
+                    let _ = self.jobs.send(Job::Message(message)).await;
+                } else {
+                    self.link.send(&message).await;
+                }
             }
             self.decide();
             if self.next.is_none() {
