@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::harness::{Ended, Machine, NOTICED, Peer, Rendezvous, content, local_network, text};
+use crate::harness::{Cutter, Ended, Machine, NOTICED, Peer, Rendezvous, content, local_network, text};
 
 /// A file that takes long enough to be interrupted and takes no room here.
 const BIG: &str = "big.bin";
@@ -213,6 +213,39 @@ fn a_transfer_that_is_under_way_does_not_need_the_server() {
     receiving.end().succeeded();
     sending.end().succeeded();
     assert_eq!(std::fs::read(path).unwrap(), bob.read("a.bin"));
+}
+
+/// What says a handshake message or a signal.
+const RELAY: &str = r#""type":"relay""#;
+
+#[test]
+fn a_receiver_whose_server_breaks_before_it_heard_that_its_code_is_right_hears_it_again() {
+    let server = Rendezvous::start();
+    // The sender's hello is the first message, its confirmation the second.
+    let wire = Cutter::before(server.address(), RELAY, 2);
+    let (alice, bob) = (Machine::with_server(&server), Machine::with_server_at(&wire.url()));
+    let path = alice.write("a.txt", b"content");
+    let mut sending = alice.start(&["a.txt"]);
+    let received = bob.start(&["receive", &sending.code(), "--yes"]).end();
+    assert!(wire.has_cut());
+    received.succeeded();
+    sending.end().succeeded();
+    assert_eq!(std::fs::read(path).unwrap(), bob.read("a.txt"));
+}
+
+#[test]
+fn a_server_that_breaks_before_there_is_a_path_is_met_at_again() {
+    let server = Rendezvous::start();
+    // The receiver's hello and its proof are the first two messages.
+    let wire = Cutter::before(server.address(), RELAY, 3);
+    let (alice, bob) = (Machine::with_server_at(&wire.url()), Machine::with_server(&server));
+    let path = alice.write("a.txt", b"content");
+    let mut sending = alice.start(&["a.txt"]);
+    let received = bob.start(&["receive", &sending.code(), "--yes"]).end();
+    assert!(wire.has_cut());
+    received.succeeded();
+    sending.end().succeeded();
+    assert_eq!(std::fs::read(path).unwrap(), bob.read("a.txt"));
 }
 
 #[test]

@@ -9,10 +9,11 @@ use std::time::Duration;
 use tokio::time::{Instant, interval, sleep, timeout, timeout_at};
 use url::Url;
 use wire::generation::MAX_GENERATIONS;
+use wire::handshake::is_confirmation;
 use wire::keys::SessionSecret;
 use wire::message::AbortReason;
 use wire::signal::{Meeting, Signal};
-use wire::signaling::{ClientMessage, Door, IceServer, Role, SIGNALING_VERSION, ServerMessage};
+use wire::signaling::{ClientMessage, Door, IceServer, Role, SIGNALING_VERSION, ServerMessage, Slot};
 use wire::transfer::SILENCE_LIMIT;
 
 use super::channel::{Opened, Signals, negotiate};
@@ -22,6 +23,10 @@ use crate::signaling::{Connection, SignalingError};
 
 /// How long two sides try to meet again. The rendezvous keeps an empty slot as long.
 const REJOIN_DEADLINE: Duration = Duration::from_mins(10);
+
+/// How long they do before there was a path between them. Nothing is lost then but a code, and one that left on purpose cannot be
+/// told from one that lost its way to the rendezvous.
+const FIRST_DEADLINE: Duration = Duration::from_secs(10);
 
 /// How long the rendezvous may take to accept a connection. Short, so that a path that is back is not waited for behind a
 /// connection that was begun without it.
@@ -58,12 +63,25 @@ pub struct Rejoin {
     stun: Vec<IceServer>,
     /// The highest generation that this side has seen.
     highest: u32,
+    /// What the sender repeats first until the receiver has shown that it has it (PROTOCOL.md §5.6).
+    confirmation: Option<Vec<u8>>,
 }
 
 impl Rejoin {
-    /// For a session whose first generation is open.
-    pub(super) fn new(server: Url, secret: SessionSecret, role: Role, stun: Vec<IceServer>) -> Self {
-        Self { server, secret, role, stun, highest: 1 }
+    /// For a session whose first generation is about to be opened.
+    pub(super) fn new(
+        server: Url,
+        secret: SessionSecret,
+        role: Role,
+        stun: Vec<IceServer>,
+        confirmation: Option<Vec<u8>>,
+    ) -> Self {
+        Self { server, secret, role, stun, highest: 1, confirmation }
+    }
+
+    /// A generation is open: the receiver has what it had to verify.
+    pub(super) fn handle_open(&mut self) {
+        self.confirmation = None;
     }
 
     /// Meets the other side again and opens the next generation, however many attempts that takes within ten minutes.
@@ -71,16 +89,24 @@ impl Rejoin {
     /// # Errors
     /// [`ConnectError::Aborted`] when the other side gave up; how the last attempt failed when ten minutes are over.
     pub async fn again(&mut self) -> Result<Channel, ConnectError> {
-        let deadline = Instant::now() + REJOIN_DEADLINE;
+        self.search(Instant::now() + REJOIN_DEADLINE).await
+    }
+
+    /// As [`Rejoin::again`], for a session without a generation so far: within seconds.
+    pub(super) async fn soon(&mut self) -> Result<Channel, ConnectError> {
+        self.search(Instant::now() + FIRST_DEADLINE).await
+    }
+
+    /// Tries until `deadline` to find the other side, and then as long as it takes to open a generation.
+    async fn search(&mut self, deadline: Instant) -> Result<Channel, ConnectError> {
         let mut backoff = FIRST_BACKOFF;
         loop {
             if self.highest >= FREE_GENERATIONS {
                 sleep(LONGEST_BACKOFF).await;
             }
-            let error = match timeout_at(deadline, self.attempt()).await {
-                Ok(Ok(channel)) => return Ok(channel),
-                Ok(Err(error)) => error,
-                Err(_) => return Err(ConnectError::PeerLeft),
+            let error = match self.attempt(deadline).await {
+                Ok(channel) => return Ok(channel),
+                Err(error) => error,
             };
             tracing::info!(%error, "not reconnected yet");
             if is_final(&error) || Instant::now() + backoff >= deadline {
@@ -121,10 +147,11 @@ impl Rejoin {
         Ok(())
     }
 
-    async fn attempt(&mut self) -> Result<Channel, ConnectError> {
+    async fn attempt(&mut self, deadline: Instant) -> Result<Channel, ConnectError> {
         let mut connection = self.join().await?;
         loop {
-            let (attempt, mut ice_servers) = paired(&mut connection).await?;
+            let coming = timeout_at(deadline, paired(&mut connection)).await;
+            let (attempt, mut ice_servers) = coming.map_err(|_| ConnectError::PeerLeft)??;
             ice_servers.extend(self.stun.iter().cloned());
             let mut pairing = Pairing { connection, door: Door::Meeting, attempt };
             match self.negotiate(&mut pairing, ice_servers).await {
@@ -138,17 +165,20 @@ impl Rejoin {
 
     /// Goes to where both sides meet.
     async fn join(&self) -> Result<Connection, ConnectError> {
-        let mut connection = Connection::connect(&self.server, CONNECT_DEADLINE).await?;
-        let (slot, role) = (self.secret.resume_slot(), self.role);
-        connection.send(&ClientMessage::Meet { v: SIGNALING_VERSION, slot, role }).await?;
-        Ok(connection)
+        join(&self.server, self.secret.resume_slot(), self.role).await
     }
 
     /// New keys for the meeting, under which this side says which generation it has seen.
     async fn greet<'a>(&self, pairing: &'a mut Pairing) -> Result<Signals<'a>, ConnectError> {
+        if let Some(confirmation) = &self.confirmation {
+            pairing.send(confirmation).await?;
+        }
         let (meeting, body) = Meeting::new(self.secret.clone(), self.role, entropy::seed()?);
         pairing.send(&body).await?;
-        let theirs = timeout(STEP_DEADLINE, pairing.recv()).await.map_err(|_| ConnectError::NoPath)??;
+        let mut theirs = step(pairing).await?;
+        if self.role == Role::Receiver && is_confirmation(&theirs) {
+            theirs = step(pairing).await?;
+        }
         let (sealer, opener) = meeting.receive(&theirs)?;
         let mut signals = Signals { pairing, sealer, opener, generation: 0 };
         signals.send(&Signal::Generations { highest: self.highest }).await?;
@@ -164,6 +194,7 @@ impl Rejoin {
         let mut signals = self.greet(pairing).await?;
         let highest =
             timeout(STEP_DEADLINE, signals.generations()).await.map_err(|_| ConnectError::NoPath)??;
+        self.confirmation = None;
         let next = self.highest.max(highest).saturating_add(1);
         if next > MAX_GENERATIONS {
             return Err(ConnectError::Aborted(AbortReason::Internal));
@@ -171,6 +202,41 @@ impl Rejoin {
         (self.highest, signals.generation) = (next, next);
         negotiate(&mut signals, &self.secret, self.role, ice_servers).await
     }
+}
+
+/// Listens where both sides meet again for the sender's confirmation, which got lost on its way to a receiver that has proved
+/// itself.
+///
+/// # Errors
+/// How the last attempt failed, when the sender has not come within seconds.
+pub(super) async fn confirmation(server: &Url, slot: Slot) -> Result<Vec<u8>, ConnectError> {
+    let deadline = Instant::now() + FIRST_DEADLINE;
+    loop {
+        let listening = async {
+            let mut connection = join(server, slot, Role::Receiver).await?;
+            let (attempt, _) = paired(&mut connection).await?;
+            step(&mut Pairing { connection, door: Door::Meeting, attempt }).await
+        };
+        match timeout_at(deadline, listening).await {
+            Ok(Ok(body)) => return Ok(body),
+            Ok(Err(error)) if Instant::now() + FIRST_BACKOFF >= deadline => return Err(error),
+            Ok(Err(error)) => tracing::info!(%error, "not confirmed yet"),
+            Err(_) => return Err(ConnectError::PeerLeft),
+        }
+        sleep(jittered(FIRST_BACKOFF)?).await;
+    }
+}
+
+/// Goes to where both sides meet.
+async fn join(server: &Url, slot: Slot, role: Role) -> Result<Connection, ConnectError> {
+    let mut connection = Connection::connect(server, CONNECT_DEADLINE).await?;
+    connection.send(&ClientMessage::Meet { v: SIGNALING_VERSION, slot, role }).await?;
+    Ok(connection)
+}
+
+/// The next body of the other side, which is there.
+async fn step(pairing: &mut Pairing) -> Result<Vec<u8>, ConnectError> {
+    timeout(STEP_DEADLINE, pairing.recv()).await.map_err(|_| ConnectError::NoPath)?
 }
 
 /// Waits for the other side to come, for as long as the rendezvous is there.
