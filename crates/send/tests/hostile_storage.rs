@@ -663,7 +663,8 @@ fn links_in_a_tree_are_left_behind_and_counted() {
 
     let source = Source::open(&[tree.path().to_path_buf()], SourceOptions::default()).unwrap();
 
-    let sent: Vec<&str> = source.manifest().entries().iter().map(|entry| entry.path.file_name()).collect();
+    let entries = source.manifest().entries().iter();
+    let sent: Vec<String> = entries.map(|entry| entry.path.file_name().to_owned()).collect();
     assert_eq!(sent, [tree.path().file_name().unwrap().to_str().unwrap(), "file"]);
     assert_eq!(source.notices().skipped_link_count, 2);
 }

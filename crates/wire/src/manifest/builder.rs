@@ -4,8 +4,8 @@ use sha2::{Digest, Sha256};
 
 use crate::manifest::names::Names;
 use crate::manifest::{
-    Entry, EntryKind, MAX_ENCODED_LEN, MAX_ENTRIES, MAX_PART_LEN, MAX_TEXT_LEN, Manifest, ManifestError,
-    Purpose,
+    Entries, Entry, EntryKind, MAX_ENCODED_LEN, MAX_ENTRIES, MAX_PART_LEN, MAX_TEXT_LEN, Manifest,
+    ManifestError, Purpose,
 };
 
 /// Collects the parts of a manifest as they arrive, checking each entry against all before it.
@@ -14,7 +14,7 @@ use crate::manifest::{
 #[derive(Debug)]
 pub struct ManifestBuilder {
     purpose: Purpose,
-    entries: Vec<Entry>,
+    entries: Entries,
     names: Names,
     hasher: Sha256,
     scratch: Vec<u8>,
@@ -28,7 +28,7 @@ impl ManifestBuilder {
     pub fn new(purpose: Purpose) -> Self {
         Self {
             purpose,
-            entries: Vec::new(),
+            entries: Entries::default(),
             names: Names::default(),
             hasher: Sha256::new_with_prefix([purpose.to_byte()]),
             scratch: Vec::new(),
@@ -79,7 +79,7 @@ impl ManifestBuilder {
         self.encoded_len = encoded_len;
         self.total_size = total_size;
         self.file_count += u32::from(entry.kind.has_content());
-        self.entries.push(entry);
+        self.entries.push(&entry);
         Ok(())
     }
 
@@ -111,12 +111,14 @@ impl ManifestBuilder {
     }
 
     /// The manifest of what was added.
-    pub(super) fn seal(self) -> Result<Manifest, ManifestError> {
+    ///
+    /// # Errors
+    /// [`ManifestError::Empty`].
+    pub fn seal(self) -> Result<Manifest, ManifestError> {
         if self.entries.is_empty() {
             return Err(ManifestError::Empty);
         }
-        let Self { purpose, mut entries, hasher, total_size, file_count, .. } = self;
-        entries.shrink_to_fit();
+        let Self { purpose, entries, hasher, total_size, file_count, .. } = self;
         Ok(Manifest { purpose, entries, digest: hasher.finalize().into(), total_size, file_count })
     }
 
@@ -133,7 +135,7 @@ impl ManifestBuilder {
                 | EntryKind::Stream => Err(ManifestError::NotAText { index }),
             };
         }
-        let follows_stream = self.entries.first().is_some_and(|first| first.kind == EntryKind::Stream);
+        let follows_stream = index == 1 && self.entries.kind(0) == Some(EntryKind::Stream);
         let is_late_stream = entry.kind == EntryKind::Stream && index > 0;
         if follows_stream || is_late_stream { Err(ManifestError::StreamNotAlone { index }) } else { Ok(()) }
     }
