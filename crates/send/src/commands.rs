@@ -535,10 +535,12 @@ fn write_hint(kind: ErrorKind) -> &'static str {
 }
 
 fn source_hint(kind: ErrorKind) -> &'static str {
-    if kind == ErrorKind::NotFound {
-        "check the spelling; to receive with a code, use `send receive`"
-    } else {
-        "check its permissions"
+    match kind {
+        ErrorKind::NotFound => "check the spelling; to receive with a code, use `send receive`",
+        ErrorKind::PermissionDenied => "check its permissions",
+        _ => {
+            "check the disk it is on, then run the command again on both sides: what arrived is not sent again"
+        }
     }
 }
 

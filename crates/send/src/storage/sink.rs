@@ -15,6 +15,8 @@
 mod closing;
 mod error;
 #[cfg(test)]
+mod failing;
+#[cfg(test)]
 mod power;
 mod publishing;
 mod resuming;
