@@ -204,12 +204,12 @@ fn a_file_that_cannot_be_read_to_its_end_is_told_of_on_both_sides_and_is_gone_on
     let whole = image.break_off(40 * MIB as u64);
     let path = path.to_str().unwrap();
     let mut sending = alice.start(&[path]);
-    let received = bob.start(&["receive", &sending.code(), "--yes"]).end();
+    let refused = bob.start(&["receive", &sending.code(), "--yes"]).end();
     let said = sending.end_within(NOTICED).failed("source", 6);
     assert!(text(&said["message"]).contains(BIG), "{said}");
     assert!(said["causes"].to_string().contains("os error 5"), "{said}");
     assert!(text(&said["hint"]).contains("run the command again"), "{said}");
-    let heard = received.failed("peer_failed", 1);
+    let heard = refused.failed("peer_failed", 1);
     let message = text(&heard["message"]);
     assert!(message.contains("it cannot read what it sends"), "{heard}");
     assert!(message.contains("is kept in"), "{heard}");

@@ -111,7 +111,7 @@ async fn a_sender_that_sent_everything_and_heard_no_more_says_just_that() {
             _ => matches!(message, Message::Data { offset: 65_536, .. }),
         };
         assert!(receiver.hear_until(is_last).await);
-        receiver.leave().await;
+        Box::pin(receiver.leave()).await;
         let ending = program.end().await;
         ending.assert_failed(status);
         assert_eq!(ending.error(), name);

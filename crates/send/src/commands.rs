@@ -535,12 +535,12 @@ fn write_hint(kind: ErrorKind) -> &'static str {
 }
 
 fn source_hint(kind: ErrorKind) -> &'static str {
-    match kind {
-        ErrorKind::NotFound => "check the spelling; to receive with a code, use `send receive`",
-        ErrorKind::PermissionDenied => "check its permissions",
-        _ => {
-            "check the disk it is on, then run the command again on both sides: what arrived is not sent again"
-        }
+    if kind == ErrorKind::NotFound {
+        "check the spelling; to receive with a code, use `send receive`"
+    } else if kind == ErrorKind::PermissionDenied {
+        "check its permissions"
+    } else {
+        "check the disk it is on, then run the command again on both sides: what arrived is not sent again"
     }
 }
 

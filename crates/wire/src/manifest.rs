@@ -77,9 +77,9 @@ impl Manifest {
     ///
     /// # Errors
     /// The [`ManifestError`] of the first entry that breaks a rule or contradicts an earlier one.
-    pub fn new(purpose: Purpose, entries: Vec<Entry>) -> Result<Self, ManifestError> {
+    pub fn new(purpose: Purpose, entries: &[Entry]) -> Result<Self, ManifestError> {
         let mut builder = ManifestBuilder::new(purpose);
-        entries.into_iter().try_for_each(|entry| builder.push(entry))?;
+        entries.iter().try_for_each(|entry| builder.push(entry))?;
         builder.seal()
     }
 
@@ -297,8 +297,8 @@ impl Iterator for Parts<'_> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let mut part = Vec::new();
-        let room = |part: &Vec<u8>| MAX_PART_LEN - part.len();
-        while let Some(entry) = self.entries.next_if(|entry| entry.encoded_len() <= room(&part)) {
+        while let Some(entry) = self.entries.next_if(|entry| part.len() + entry.encoded_len() <= MAX_PART_LEN)
+        {
             entry.encode(&mut part);
         }
         (!part.is_empty()).then_some(part)
@@ -327,7 +327,7 @@ mod tests {
     }
 
     fn manifest(entries: &[Entry]) -> Result<Manifest, ManifestError> {
-        Manifest::new(Purpose::Files, entries.to_vec())
+        Manifest::new(Purpose::Files, entries)
     }
 
     fn refusal(entries: &[Entry]) -> Option<ManifestError> {
@@ -538,9 +538,9 @@ mod tests {
     fn the_entry_after_the_millionth_is_refused() {
         let mut builder = ManifestBuilder::new(Purpose::Files);
         for number in 0..MAX_ENTRIES {
-            builder.push(entry(&format!("d{}/{number}", number / 1000), FILE)).unwrap();
+            builder.push(&entry(&format!("d{}/{number}", number / 1000), FILE)).unwrap();
         }
-        assert_eq!(builder.push(entry("one more", FILE)), Err(ManifestError::TooManyEntries));
+        assert_eq!(builder.push(&entry("one more", FILE)), Err(ManifestError::TooManyEntries));
     }
 
     #[test]
@@ -548,7 +548,7 @@ mod tests {
         let mut builder = ManifestBuilder::new(Purpose::Files);
         let mut outcome = Ok(());
         for number in 0..MAX_ENTRIES {
-            outcome = builder.push(entry(&format!("{number}/{}f", "d/".repeat(30)), FILE));
+            outcome = builder.push(&entry(&format!("{number}/{}f", "d/".repeat(30)), FILE));
             if outcome.is_err() {
                 break;
             }
@@ -562,7 +562,7 @@ mod tests {
         let mut builder = ManifestBuilder::new(Purpose::Files);
         let directory = vec!["d".repeat(250); 16].join("/");
         let outcome = (0..MAX_ENTRIES)
-            .try_for_each(|number| builder.push(entry(&format!("{directory}/{number}"), FILE)));
+            .try_for_each(|number| builder.push(&entry(&format!("{directory}/{number}"), FILE)));
         assert_eq!(outcome, Err(ManifestError::TooLong));
         assert!(builder.entry_count() < 70_000, "{}", builder.entry_count());
     }
@@ -581,7 +581,7 @@ mod tests {
 
     #[test]
     fn a_text_is_one_file_of_bounded_size() {
-        let text = |entries: &[Entry]| Manifest::new(Purpose::Text, entries.to_vec());
+        let text = |entries: &[Entry]| Manifest::new(Purpose::Text, entries);
         let note = entry("text", EntryKind::File { size: MAX_TEXT_LEN });
         assert_eq!(text(slice::from_ref(&note)).map(|text| text.purpose()), Ok(Purpose::Text));
         assert_eq!(text(&[note, entry("b", FILE)]), Err(ManifestError::NotAText { index: 1 }));
@@ -645,7 +645,7 @@ mod tests {
         ];
         let mut digests: Vec<_> =
             changed.iter().map(|entry| *manifest(slice::from_ref(entry)).unwrap().digest()).collect();
-        digests.push(*Manifest::new(Purpose::Text, vec![base]).unwrap().digest());
+        digests.push(*Manifest::new(Purpose::Text, &[base]).unwrap().digest());
         digests.sort_unstable();
         digests.dedup();
         assert_eq!(digests.len(), 7);

@@ -52,7 +52,7 @@ pub async fn run(
         let opened = connect::open(met, stun_servers(config)).await;
         opened.map_err(|error| failure::meeting(error, Direction::Receive, ""))
     };
-    let opened = unless_cancelled(cancel, opening).await?;
+    let opened = Box::pin(unless_cancelled(cancel, opening)).await?;
     reporter.report(transfer::connected(opened.0.transport.path));
     let receiving = Receiving {
         output,

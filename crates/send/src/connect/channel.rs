@@ -51,8 +51,13 @@ pub async fn open(met: Met, stun: Vec<IceServer>) -> Result<(Channel, Rejoin), C
     let mut rejoin = Rejoin::new(server, secret.clone(), role, stun, confirmation);
     let broken = match pairing {
         Some(mut pairing) => {
-            let (sealer, opener) = halves(signal_keys);
-            let mut signals = Signals { pairing: &mut pairing, sealer, opener, generation: FIRST_GENERATION };
+            let (signal_sealer, signal_opener) = halves(signal_keys);
+            let mut signals = Signals {
+                pairing: &mut pairing,
+                sealer: signal_sealer,
+                opener: signal_opener,
+                generation: FIRST_GENERATION,
+            };
             match negotiate(&mut signals, &secret, role, ice_servers).await {
                 Ok((sealer, opener, transport)) => {
                     rejoin.handle_open();
@@ -64,7 +69,7 @@ pub async fn open(met: Met, stun: Vec<IceServer>) -> Result<(Channel, Rejoin), C
         }
         None => ConnectError::PeerLeft,
     };
-    let channel = rejoin.soon().await.map_err(|error| {
+    let channel = Box::pin(rejoin.soon()).await.map_err(|error| {
         // How it came to that says more than that nobody came.
         if matches!(error, ConnectError::Aborted(_)) { error } else { broken }
     })?;

@@ -44,7 +44,8 @@ pub async fn claim(
         }
         // The code is used, but the sender may have confirmed, and says so again.
         Err(error) if error.is_parting() => {
-            let body = rejoin::confirmation(&server, confirmed.resume_slot()).await.map_err(|_| error)?;
+            let heard = Box::pin(rejoin::confirmation(&server, confirmed.resume_slot())).await;
+            let body = heard.map_err(|_| error)?;
             Ok(Met { session: confirmed.receive_confirm(&body)?, server, pairing: None, ice_servers })
         }
         Err(error) => Err(error),

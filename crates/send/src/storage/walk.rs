@@ -245,7 +245,7 @@ impl Walk {
             let kind = EntryKind::Symlink { target };
             let entry = Entry { path: path.clone(), kind: kind.clone(), mode: 0o777, mtime: 0 };
             // The rule for targets is the manifest's.
-            if Manifest::new(Purpose::Files, vec![entry]).is_ok() {
+            if Manifest::new(Purpose::Files, &[entry]).is_ok() {
                 return self.push(path, kind, metadata);
             }
         }
@@ -286,7 +286,7 @@ impl Walk {
             return Err(SourceError::TooMany { limit: MAX_ENTRIES });
         }
         let Fingerprint { mtime, mark, .. } = Fingerprint::of(metadata);
-        self.builder.push(Entry { path, kind, mode: mode(metadata), mtime })?;
+        self.builder.push(&Entry { path, kind, mode: mode(metadata), mtime })?;
         self.origins.marks.push(mark);
         Ok(())
     }

@@ -177,7 +177,7 @@ impl Link {
             State::Down { search, rejoin, farewell: Some(reason) } => {
                 // Two at the meeting point would replace each other.
                 drop(search);
-                rejoin.leave(reason).await;
+                Box::pin(rejoin.leave(reason)).await;
             }
             State::Down { farewell: None, .. } | State::Closed => {}
         }

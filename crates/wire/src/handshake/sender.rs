@@ -75,8 +75,8 @@ impl AwaitingConfirm {
         let parts: [&[u8]; 3] = [transcript, &theirs.nonce, &self.verifier_nonce];
         let own =
             Confirmation { mac: schedule.confirm(Role::Sender).mac(&parts), nonce: self.verifier_nonce };
-        let body = own.encode(kind::CONFIRM_S);
-        session.confirmation = Some(body.clone());
-        Ok((session, body))
+        let confirmation = own.encode(kind::CONFIRM_S);
+        session.confirmation = Some(confirmation.clone());
+        Ok((session, confirmation))
     }
 }

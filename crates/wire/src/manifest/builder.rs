@@ -49,7 +49,7 @@ impl ManifestBuilder {
         let mut rest = part;
         while !rest.is_empty() {
             let entry = Entry::decode(&mut rest, self.entries.len())?;
-            self.push(entry)?;
+            self.push(&entry)?;
         }
         Ok(())
     }
@@ -58,20 +58,20 @@ impl ManifestBuilder {
     ///
     /// # Errors
     /// The [`ManifestError`] of an entry that breaks a rule or contradicts an earlier one.
-    pub fn push(&mut self, entry: Entry) -> Result<(), ManifestError> {
+    pub fn push(&mut self, entry: &Entry) -> Result<(), ManifestError> {
         let index = self.entries.len();
         if index >= MAX_ENTRIES {
             return Err(ManifestError::TooManyEntries);
         }
         entry.check(index)?;
-        self.check_company(&entry)?;
+        self.check_company(entry)?;
         let encoded_len = self.encoded_len + entry.encoded_len();
         if encoded_len > MAX_ENCODED_LEN {
             return Err(ManifestError::TooLong);
         }
         let total_size = self.total_size.checked_add(entry.kind.size());
         let total_size = total_size.ok_or(ManifestError::TotalSize { index })?;
-        self.names.insert(&self.entries, &entry)?;
+        self.names.insert(&self.entries, entry)?;
 
         self.scratch.clear();
         entry.encode(&mut self.scratch);
@@ -79,7 +79,7 @@ impl ManifestBuilder {
         self.encoded_len = encoded_len;
         self.total_size = total_size;
         self.file_count += u32::from(entry.kind.has_content());
-        self.entries.push(&entry);
+        self.entries.push(entry);
         Ok(())
     }
 

@@ -297,9 +297,11 @@ mod tests {
         #[test]
         fn what_goes_in_comes_out(wanted in prop::collection::vec(any_entry(), 0..60)) {
             let mut entries = Entries::default();
-            wanted.iter().for_each(|entry| entries.push(entry));
+            for entry in &wanted {
+                entries.push(entry);
+            }
             prop_assert_eq!(entries.len(), wanted.len());
-            prop_assert_eq!(entries.iter().collect::<Vec<_>>(), wanted.clone());
+            prop_assert_eq!(entries.iter().collect::<Vec<_>>(), &wanted[..]);
             for (index, entry) in wanted.iter().enumerate() {
                 prop_assert_eq!(entries.get(index), Some(entry.clone()));
                 prop_assert_eq!(entries.kind(index), Some(entry.kind.clone()));

@@ -186,7 +186,7 @@ mod tests {
             names.recent.insert(key(number), Node::new(number, Role::Leaf));
             if number % 100 == 99 {
                 names.merge();
-                assert!(names.recent.is_empty() && names.sorted.is_sorted_by_key(|(key, _)| *key));
+                assert!(names.recent.is_empty() && names.sorted.is_sorted_by_key(|name| name.0));
             }
         }
         for number in 0..1_000 {

@@ -11,14 +11,14 @@ use wire::manifest::{Entry, EntryKind, Manifest, Purpose};
 use wire::message::CHUNK_LEN;
 use wire::safe_path::SafePath;
 
-use super::{CHECKPOINT_LEN, Leftovers, Sink, SinkError, Sync, sync_all};
+use super::{Leftovers, Sink, SinkError, Sync, sync_all};
 use crate::storage::{Hasher, OutputDir, SinkOptions};
 
 /// `EIO`: the device could not do it.
 const INPUT_OUTPUT: i32 = 5;
 
 /// Enough for two checkpoints and a little.
-const LEN: usize = 2 * CHECKPOINT_LEN as usize + 3 * CHUNK_LEN;
+const LEN: usize = 16 * 1024 * 1024 + 3 * CHUNK_LEN;
 
 const NAME: &str = "film.mp4";
 
@@ -33,7 +33,7 @@ fn content() -> Vec<u8> {
 fn sink(root: &Path, sync: Sync) -> Sink {
     let kind = EntryKind::File { size: LEN as u64 };
     let entry = Entry { path: SafePath::parse(NAME).unwrap(), kind, mode: 0o644, mtime: 0 };
-    let manifest = Arc::new(Manifest::new(Purpose::Files, vec![entry]).unwrap());
+    let manifest = Arc::new(Manifest::new(Purpose::Files, &[entry]).unwrap());
     let checked = OutputDir::open(root).unwrap().remains(&manifest).unwrap().check(|_| {});
     let dir = Dir::open_ambient_dir(root, ambient_authority()).unwrap();
     Sink::with_sync((root.to_owned(), dir), manifest, SinkOptions::default(), checked, sync).unwrap()
