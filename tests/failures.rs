@@ -340,12 +340,13 @@ fn a_sender_that_leaves_in_the_middle_is_noticed_and_leaves_no_half_file() {
     }
 }
 
-/// Stops `other` until `peer` has noticed, interrupts `peer` there and then, and lets `other` go on.
+/// Stops `other` until `peer` has noticed, lets it go on, and interrupts `peer` as soon as both look for each other.
 #[track_caller]
-fn interrupt_while_apart(mut peer: Peer, other: &Peer) -> Value {
+fn interrupt_while_apart(mut peer: Peer, other: &mut Peer) -> Value {
     other.signal(Signal::STOP);
     peer.event("reconnecting");
     other.signal(Signal::CONT);
+    other.event("reconnecting");
     peer.signal(Signal::INT);
     peer.end_within(NOTICED).failed("interrupted", 130)
 }
@@ -353,8 +354,8 @@ fn interrupt_while_apart(mut peer: Peer, other: &Peer) -> Value {
 #[test]
 fn a_receiver_that_is_interrupted_while_the_two_are_apart_tells_the_sender() {
     let (_server, alice, bob) = meeting_point();
-    let (sending, receiving) = under_way(&alice, &bob);
-    let error = interrupt_while_apart(receiving, &sending);
+    let (mut sending, receiving) = under_way(&alice, &bob);
+    let error = interrupt_while_apart(receiving, &mut sending);
     keeps_what_it_says(&error);
     sending.end_within(NOTICED).failed("cancelled_by_peer", 3);
 }
@@ -362,8 +363,8 @@ fn a_receiver_that_is_interrupted_while_the_two_are_apart_tells_the_sender() {
 #[test]
 fn a_sender_that_is_interrupted_while_the_two_are_apart_tells_the_receiver() {
     let (_server, alice, bob) = meeting_point();
-    let (sending, receiving) = under_way(&alice, &bob);
-    interrupt_while_apart(sending, &receiving);
+    let (sending, mut receiving) = under_way(&alice, &bob);
+    interrupt_while_apart(sending, &mut receiving);
     let error = receiving.end_within(NOTICED).failed("cancelled_by_peer", 3);
     keeps_what_it_says(&error);
 }
