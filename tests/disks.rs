@@ -66,6 +66,61 @@ impl Drop for Disk {
     }
 }
 
+/// A small file system in an image, whose end can be broken off. Unmounted with this value.
+struct Image {
+    /// Where the image lies.
+    place: TempDir,
+    mounted: Disk,
+}
+
+impl Image {
+    /// A file system of `len` bytes; `None` as with [`Disk::new`], and where there are no loop devices.
+    fn new(len: usize) -> Option<Self> {
+        let mounted = Disk::new(MIB)?;
+        let place = TempDir::new().unwrap();
+        let image = place.path().join("image");
+        File::create(&image).unwrap().set_len(len as u64).unwrap();
+        let run = |program: &str, arguments: &[&str], at: &Path| {
+            let status = Command::new(program).args(arguments).arg(&image).args([at]).output();
+            status.is_ok_and(|output| output.status.success())
+        };
+        let made = Command::new("mkfs.ext4").args(["-q", "-F", "-O", "^has_journal"]).arg(&image).status();
+        let is_there =
+            made.is_ok_and(|status| status.success()) && run("mount", &["-o", "loop"], mounted.path());
+        let is_ci = env::var_os("CI").is_some_and(|value| value == "true");
+        assert!(is_there || !is_ci, "an image cannot be mounted");
+        is_there.then_some(Self { place, mounted })
+    }
+
+    fn image(&self) -> PathBuf {
+        self.place.path().join("image")
+    }
+
+    /// A file in it whose content is on the disk and not in memory.
+    fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = self.mounted.path().join(name);
+        let mut file = File::create(&path).unwrap();
+        file.write_all(bytes).unwrap();
+        file.sync_all().unwrap();
+        rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).unwrap();
+        path
+    }
+
+    /// Breaks off what lies behind `len` bytes: whoever reads it gets an I/O error. Gives what puts it back.
+    fn break_off(&self, len: u64) -> Vec<u8> {
+        let whole = fs::read(self.image()).unwrap();
+        File::options().write(true).open(self.image()).unwrap().set_len(len).unwrap();
+        whole
+    }
+}
+
+impl Drop for Image {
+    fn drop(&mut self) {
+        // The image lies on top of the disk at the same place.
+        let _ = Command::new("umount").arg("-l").arg(self.mounted.path()).status();
+    }
+}
+
 fn under_way(alice: &Machine, bob: &Machine, output: &str) -> (Peer, Peer) {
     let mut sending = alice.start(&[BIG]);
     let code = sending.code();
@@ -138,6 +193,35 @@ fn a_file_that_goes_away_while_it_is_sent_is_told_of_on_both_sides_and_the_recei
     again.end().succeeded();
     assert_eq!(received.events_of("resumed").len(), 1, "{received:?}");
     assert!(bob.read(BIG) == whole);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_to_its_end_is_told_of_on_both_sides_and_is_gone_on_with_once_it_can() {
+    let Some(image) = Image::new(120 * MIB) else { return };
+    let server = Rendezvous::start();
+    let (alice, bob) = (Machine::with_server(&server), Machine::with_server(&server));
+    let path = image.write(BIG, &content(64 * MIB));
+    let whole = image.break_off(40 * MIB as u64);
+    let path = path.to_str().unwrap();
+    let mut sending = alice.start(&[path]);
+    let refused = bob.start(&["receive", &sending.code(), "--yes"]).end();
+    let said = sending.end_within(NOTICED).failed("source", 6);
+    assert!(text(&said["message"]).contains(BIG), "{said}");
+    assert!(said["causes"].to_string().contains("os error 5"), "{said}");
+    assert!(text(&said["hint"]).contains("run the command again"), "{said}");
+    let heard = refused.failed("peer_failed", 1);
+    let message = text(&heard["message"]);
+    assert!(message.contains("it cannot read what it sends"), "{heard}");
+    assert!(message.contains("is kept in"), "{heard}");
+    assert!(!bob.path(BIG).exists());
+
+    fs::write(image.image(), whole).unwrap();
+    let mut again = alice.start(&[path]);
+    let received = bob.start(&["receive", &again.code(), "--yes"]).end();
+    received.succeeded();
+    again.end().succeeded();
+    assert_eq!(received.events_of("resumed").len(), 1, "{received:?}");
+    assert!(bob.read(BIG) == content(64 * MIB));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::harness::{Ended, Machine, NOTICED, Peer, Rendezvous, content, local_network, text};
+use crate::harness::{Cutter, Ended, Machine, NOTICED, Peer, Rendezvous, content, local_network, text};
 
 /// A file that takes long enough to be interrupted and takes no room here.
 const BIG: &str = "big.bin";
@@ -53,7 +53,7 @@ fn interrupt_while_it_reconnects(mut peer: Peer) -> Value {
     peer.event("reconnecting");
     assert!(since.elapsed() < NOTICED, "{:?}", since.elapsed());
     peer.signal(Signal::INT);
-    peer.end_within(Duration::from_secs(10)).failed("interrupted", 130)
+    peer.end_within(NOTICED).failed("interrupted", 130)
 }
 
 /// The unfinished file is where the message says that it is.
@@ -215,6 +215,39 @@ fn a_transfer_that_is_under_way_does_not_need_the_server() {
     assert_eq!(std::fs::read(path).unwrap(), bob.read("a.bin"));
 }
 
+/// What says a handshake message or a signal.
+const RELAY: &str = r#""type":"relay""#;
+
+#[test]
+fn a_receiver_whose_server_breaks_before_it_heard_that_its_code_is_right_hears_it_again() {
+    let server = Rendezvous::start();
+    // The sender's hello is the first message, its confirmation the second.
+    let wire = Cutter::before(server.address(), RELAY, 2);
+    let (alice, bob) = (Machine::with_server(&server), Machine::with_server_at(&wire.url()));
+    let path = alice.write("a.txt", b"content");
+    let mut sending = alice.start(&["a.txt"]);
+    let received = bob.start(&["receive", &sending.code(), "--yes"]).end();
+    assert!(wire.has_cut());
+    received.succeeded();
+    sending.end().succeeded();
+    assert_eq!(std::fs::read(path).unwrap(), bob.read("a.txt"));
+}
+
+#[test]
+fn a_server_that_breaks_before_there_is_a_path_is_met_at_again() {
+    let server = Rendezvous::start();
+    // The receiver's hello and its proof are the first two messages.
+    let wire = Cutter::before(server.address(), RELAY, 3);
+    let (alice, bob) = (Machine::with_server_at(&wire.url()), Machine::with_server(&server));
+    let path = alice.write("a.txt", b"content");
+    let mut sending = alice.start(&["a.txt"]);
+    let received = bob.start(&["receive", &sending.code(), "--yes"]).end();
+    assert!(wire.has_cut());
+    received.succeeded();
+    sending.end().succeeded();
+    assert_eq!(std::fs::read(path).unwrap(), bob.read("a.txt"));
+}
+
 #[test]
 fn without_a_server_a_sender_that_is_not_there_is_not_found_within_seconds() {
     let _network = local_network();
@@ -305,6 +338,35 @@ fn a_sender_that_leaves_in_the_middle_is_noticed_and_leaves_no_half_file() {
         }
         has_no_half_file(&bob);
     }
+}
+
+/// Stops `other` until `peer` has noticed, lets it go on, and interrupts `peer` as soon as both look for each other.
+#[track_caller]
+fn interrupt_while_apart(mut peer: Peer, other: &mut Peer) -> Value {
+    other.signal(Signal::STOP);
+    peer.event("reconnecting");
+    other.signal(Signal::CONT);
+    other.event("reconnecting");
+    peer.signal(Signal::INT);
+    peer.end_within(NOTICED).failed("interrupted", 130)
+}
+
+#[test]
+fn a_receiver_that_is_interrupted_while_the_two_are_apart_tells_the_sender() {
+    let (_server, alice, bob) = meeting_point();
+    let (mut sending, receiving) = under_way(&alice, &bob);
+    let error = interrupt_while_apart(receiving, &mut sending);
+    keeps_what_it_says(&error);
+    sending.end_within(NOTICED).failed("cancelled_by_peer", 3);
+}
+
+#[test]
+fn a_sender_that_is_interrupted_while_the_two_are_apart_tells_the_receiver() {
+    let (_server, alice, bob) = meeting_point();
+    let (sending, mut receiving) = under_way(&alice, &bob);
+    interrupt_while_apart(sending, &mut receiving);
+    let error = receiving.end_within(NOTICED).failed("cancelled_by_peer", 3);
+    keeps_what_it_says(&error);
 }
 
 #[test]

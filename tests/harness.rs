@@ -5,6 +5,7 @@
 //! with everything the process has said, and every value ends what it has started.
 
 mod bins;
+mod cutter;
 mod lab;
 mod machine;
 mod peer;
@@ -17,6 +18,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 pub(crate) use bins::bins;
+pub(crate) use cutter::Cutter;
 pub(crate) use lab::{HUB, Lab};
 pub(crate) use machine::Machine;
 pub(crate) use peer::{Ended, Peer, text};

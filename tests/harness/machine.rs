@@ -29,11 +29,22 @@ impl Machine {
         Self { server: Some(url.to_owned()), ..Self::without_server() }
     }
 
+    /// A machine whose disk is memory where there is such a disk: what it has written is saved at once, whatever else uses the
+    /// real one.
+    pub(crate) fn with_quick_disk(server: &Rendezvous) -> Self {
+        let memory = Path::new("/dev/shm");
+        let home = if memory.is_dir() { TempDir::new_in(memory) } else { TempDir::new() };
+        Self::at(home.unwrap(), Some(server.url()))
+    }
+
     /// A machine that knows of no server.
     pub(crate) fn without_server() -> Self {
-        let home = TempDir::new().unwrap();
+        Self::at(TempDir::new().unwrap(), None)
+    }
+
+    fn at(home: TempDir, server: Option<String>) -> Self {
         fs::create_dir(home.path().join("work")).unwrap();
-        Self { home, server: None, space: None }
+        Self { home, server, space: None }
     }
 
     /// The same in a network of its own.

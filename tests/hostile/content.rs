@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use sha2::{Digest as _, Sha256};
 use tokio::time::timeout;
 use wire::message::{AbortReason, Batch, Message};
+use wire::transfer::DONE_LINGER;
 
 use super::entry::{Raw, offer};
 use super::host::Host;
@@ -160,8 +161,35 @@ async fn a_sender_that_leaves_without_having_heard_of_the_success_changes_nothin
     sender.say(&[Message::TransferEnd { digest }]).await;
     assert!(sender.hear_until(|message| matches!(message, Message::Done { .. })).await);
     sender.close().await;
+    let ending = tokio::task::spawn_blocking(|| {
+        // The user knows at once, and need not wait for a sender that may not come back.
+        program.wait_for("finished");
+        assert_eq!(program.wait_for("warning")["warning"], "sender_unaware");
+        program.interrupt();
+        program
+    });
+    let ending = ending.await.unwrap().end().await;
+    assert_eq!(ending.status, Some(0), "{ending:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sender_that_comes_back_after_a_while_hears_that_everything_was_received() {
+    let host = Host::start().await;
+    let room = Room::new();
+    let (program, mut sender, digest) = accepted(&host, &room).await;
+    sender.say(&[data(0, 0, HELLO), end(0, HELLO), data(1, 0, HELLO), end(1, HELLO)]).await;
+    sender.say(&[Message::TransferEnd { digest }]).await;
+    assert!(sender.hear_until(|message| matches!(message, Message::Done { .. })).await);
+    sender.hang_up();
+    // Longer than a receiver waits for an answer while there is a connection.
+    tokio::time::sleep(DONE_LINGER + Duration::from_secs(3)).await;
+    sender.come_again().await;
+    assert!(sender.hear_until(|message| matches!(message, Message::Done { .. })).await);
+    sender.say(&[Message::DoneAck]).await;
+    assert_eq!(sender.last_word().await, LastWord::Bye);
     let ending = program.end().await;
     assert_eq!(ending.status, Some(0), "{ending:#?}");
+    assert_eq!(ending.stdout.matches("\"finished\"").count(), 1, "{ending:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -110,9 +110,20 @@ impl Peer {
         Self { sealer, opener, outgoing, incoming, hangup, rejoin, pairing }
     }
 
+    /// Drops the connection without a word.
+    pub(super) fn hang_up(&self) {
+        self.hangup.cancel();
+    }
+
+    /// Drops the connection without a word, and says where both meet again that it does not come back.
+    pub(super) async fn leave(self) {
+        self.hang_up();
+        self.rejoin.leave(AbortReason::Cancelled).await;
+    }
+
     /// Drops the connection without a word, and meets the program again.
     pub(super) async fn come_again(&mut self) {
-        self.hangup.cancel();
+        self.hang_up();
         let channel = timeout(PATIENCE, self.rejoin.again()).await.expect("the program comes too").unwrap();
         let connect::Channel { sealer, opener, transport, pairing } = channel;
         let Transport { sender: outgoing, receiver: incoming, hangup, .. } = transport;

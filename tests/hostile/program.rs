@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use super::room::Room;
-use crate::harness::bins;
+use crate::harness::{NOTICED, bins};
 
 /// Nothing in this file takes this long unless it hangs.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -121,7 +121,7 @@ impl Program {
             let since = Instant::now();
             self.interrupt();
             let ending = self.wait();
-            assert!(since.elapsed() < Duration::from_secs(10), "{ending:#?}");
+            assert!(since.elapsed() < NOTICED, "{ending:#?}");
             ending
         });
         let ending = ending.await.unwrap();

@@ -99,6 +99,28 @@ async fn success_that_is_claimed_before_the_end_is_a_failure() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_sender_that_sent_everything_and_heard_no_more_says_just_that() {
+    let host = Host::start().await;
+    for (credit, name, status) in [(CREDIT, "unconfirmed", 5), (2 * 66_000, "cancelled_by_peer", 3)] {
+        let room = Room::new();
+        let (program, mut receiver) = visit(&host, &room).await;
+        receiver.accept().await;
+        receiver.say(&[Message::Start { first: 0, offset: 0, until: 1, credit }]).await;
+        let is_last = |message: &Message<'_>| match credit {
+            CREDIT => matches!(message, Message::TransferEnd { .. }),
+            _ => matches!(message, Message::Data { offset: 65_536, .. }),
+        };
+        assert!(receiver.hear_until(is_last).await);
+        Box::pin(receiver.leave()).await;
+        let ending = program.end().await;
+        ending.assert_failed(status);
+        assert_eq!(ending.error(), name);
+        let is_told = ["everything was sent", "ask the receiver"].map(|words| ending.stdout.contains(words));
+        assert_eq!(is_told, [name == "unconfirmed"; 2], "{ending:#?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_sent_before_consent() {
     let host = Host::start().await;
     let room = Room::new();

@@ -162,6 +162,9 @@ pub enum Error {
         /// What is left of it here.
         kept: Kept,
     },
+    /// Everything was sent, and the connection broke for good before the receiver said that it has it.
+    #[error("everything was sent, but the connection broke before the receiver confirmed that it has it")]
+    Unconfirmed,
     /// The other side ended the transfer because something failed there.
     #[error("the {} could not go on: {problem}; {kept}", other(*direction))]
     PeerFailed {
@@ -397,6 +400,9 @@ impl Error {
             Self::PeerLost { .. } | Self::Interrupted { .. } => {
                 "to try again, run the command again on both sides"
             }
+            Self::Unconfirmed => {
+                "ask the receiver: if it says `Received and verified`, all is there; else run the command again on both sides"
+            }
             Self::PeerFailed { .. } => "when that is settled, run the command again on both sides",
             Self::NoRoom { .. } => "make room, or save elsewhere with --output DIR",
             Self::Output { .. } => "name a directory you may write to with --output DIR",
@@ -453,6 +459,7 @@ impl Error {
             Self::CancelledByPeer { .. } => ("cancelled_by_peer", 3),
             Self::PeerLeft { .. } => ("peer_left", 3),
             Self::PeerLost { .. } => ("peer_lost", 5),
+            Self::Unconfirmed => ("unconfirmed", 5),
             Self::PeerFailed { problem: PeerProblem::Integrity, .. } => ("peer_failed", 7),
             Self::PeerFailed { .. } => ("peer_failed", 1),
             Self::Interrupted { .. } => ("interrupted", 130),
@@ -530,8 +537,10 @@ fn write_hint(kind: ErrorKind) -> &'static str {
 fn source_hint(kind: ErrorKind) -> &'static str {
     if kind == ErrorKind::NotFound {
         "check the spelling; to receive with a code, use `send receive`"
-    } else {
+    } else if kind == ErrorKind::PermissionDenied {
         "check its permissions"
+    } else {
+        "check the disk it is on, then run the command again on both sides: what arrived is not sent again"
     }
 }
 
@@ -576,6 +585,7 @@ mod tests {
             Error::CancelledByPeer { direction, kept: kept() },
             Error::PeerLeft { direction },
             Error::PeerLost { direction, kept: kept() },
+            Error::Unconfirmed,
             Error::PeerFailed { direction, problem: PeerProblem::DiskFull, kept: kept() },
             Error::Interrupted { kept: kept() },
             Error::NoRoom { destination: path(), needed: 2_000_000, free: 1_000_000 },
@@ -625,7 +635,10 @@ mod tests {
         assert_eq!(of(2), "config not_a_code not_a_link nobody_to_ask");
         assert_eq!(of(3), "declined_by_peer cancelled_by_peer peer_left");
         assert_eq!(of(4), "wrong_code no_such_code already_tried expired exhausted");
-        assert_eq!(of(5), "server_unreachable server_lost server_refused not_found no_path peer_lost");
+        assert_eq!(
+            of(5),
+            "server_unreachable server_lost server_refused not_found no_path peer_lost unconfirmed"
+        );
         assert_eq!(
             of(6),
             "source source_name source_changed nothing_to_send unsendable no_room output write"

@@ -18,6 +18,7 @@ mod rejoin;
 use std::time::Duration;
 
 use thiserror::Error;
+use url::Url;
 use wire::generation::OpeningError;
 use wire::handshake::{HandshakeError, Session};
 use wire::message::AbortReason;
@@ -49,8 +50,10 @@ const PATH_DEADLINE: Duration = Duration::from_secs(30);
 pub struct Met {
     /// What they share.
     pub session: Session,
-    /// How they talk until there is a channel.
-    pub pairing: Pairing,
+    /// Where they met.
+    pub server: Url,
+    /// How they talk until there is a channel; nothing when that broke since, and they have to meet again.
+    pub pairing: Option<Pairing>,
     /// Servers for finding a path, as the rendezvous handed them out.
     pub ice_servers: Vec<IceServer>,
 }
@@ -173,6 +176,13 @@ pub enum ConnectError {
     /// No randomness.
     #[error(transparent)]
     Entropy(#[from] EntropyError),
+}
+
+impl ConnectError {
+    /// Whether the way through the rendezvous broke, so that two sides that are still there may meet again.
+    fn is_parting(&self) -> bool {
+        matches!(self, Self::ServerLost(_) | Self::PeerLeft)
+    }
 }
 
 impl From<HandshakeError> for ConnectError {

@@ -303,6 +303,8 @@ pub enum Warning {
     },
     /// Used codes cannot be remembered on this machine, so the same code could be tried twice.
     CodesNotRemembered,
+    /// The connection broke after everything was received, and before the sender heard of it: the command waits for it.
+    SenderUnaware,
     /// Permissions or times of a received file could not be set.
     AttributesNotKept(PathBuf),
 }

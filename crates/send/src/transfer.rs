@@ -38,7 +38,7 @@ use crate::report::{AskError, Event, Path};
 use crate::storage::{SinkError, SourceError};
 use crate::transport::{self, TransportError};
 
-pub use receive::{Failure, Received, Receiving, receive};
+pub use receive::{Failure, Receiving, receive};
 pub use send::{Sent, send};
 
 /// How often progress is told.
@@ -54,6 +54,9 @@ pub enum Error {
     /// The path broke, or the other side has been silent for too long.
     #[error("the connection broke")]
     Lost,
+    /// The connection broke after everything was sent, and before the receiver said that it has it.
+    #[error("the receiver did not confirm that it has everything")]
+    Unconfirmed,
     /// What arrived is not what the other side sealed.
     #[error("a record was altered on its way")]
     Tampered(#[from] RecordError),

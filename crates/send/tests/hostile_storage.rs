@@ -37,15 +37,15 @@ fn link(path: &str, target: &str) -> Entry {
     entry(path, EntryKind::Symlink { target: target.to_owned() })
 }
 
-fn manifest(entries: Vec<Entry>) -> Arc<Manifest> {
+fn manifest(entries: &[Entry]) -> Arc<Manifest> {
     Arc::new(Manifest::new(Purpose::Files, entries).unwrap())
 }
 
-fn sink_with(output: &Path, entries: Vec<Entry>, options: SinkOptions) -> Sink {
+fn sink_with(output: &Path, entries: &[Entry], options: SinkOptions) -> Sink {
     OutputDir::open(output).unwrap().prepare(manifest(entries), options, Checked::default()).unwrap()
 }
 
-fn sink(output: &Path, entries: Vec<Entry>) -> Sink {
+fn sink(output: &Path, entries: &[Entry]) -> Sink {
     sink_with(output, entries, SinkOptions::default())
 }
 
@@ -129,7 +129,7 @@ fn no_manifest_can_make_two_entries_one_file() {
     for (one, other) in
         [("README", "readme"), ("\u{e9}.txt", "e\u{301}.txt"), ("same", "same"), ("parent", "parent/child")]
     {
-        assert!(Manifest::new(Purpose::Files, vec![file(one, 1), file(other, 1)]).is_err(), "{one} {other}");
+        assert!(Manifest::new(Purpose::Files, &[file(one, 1), file(other, 1)]).is_err(), "{one} {other}");
     }
 }
 
@@ -137,17 +137,14 @@ fn no_manifest_can_make_two_entries_one_file() {
 fn sizes_that_overflow_are_refused_before_anything_is_created() {
     let huge = i64::MAX.unsigned_abs();
     let sum = vec![file("a", huge), file("b", huge), file("c", huge)];
-    assert!(matches!(Manifest::new(Purpose::Files, sum), Err(ManifestError::TotalSize { .. })));
-    assert!(matches!(
-        Manifest::new(Purpose::Files, vec![file("a", 1 << 63)]),
-        Err(ManifestError::Size { .. })
-    ));
+    assert!(matches!(Manifest::new(Purpose::Files, &sum), Err(ManifestError::TotalSize { .. })));
+    assert!(matches!(Manifest::new(Purpose::Files, &[file("a", 1 << 63)]), Err(ManifestError::Size { .. })));
 }
 
 #[test]
 fn a_declared_size_costs_no_disk_space() {
     let output = scratch();
-    let mut sink = sink(output.path(), vec![file("huge", i64::MAX.unsigned_abs())]);
+    let mut sink = sink(output.path(), &[file("huge", i64::MAX.unsigned_abs())]);
     sink.write(0, 0, b"only this").unwrap();
     let part = output.path().join(".huge.part");
     assert!(part.metadata().unwrap().blocks() * 512 <= 65_536);
@@ -156,14 +153,14 @@ fn a_declared_size_costs_no_disk_space() {
 #[test]
 fn no_manifest_can_carry_set_user_id_bits_or_unknown_kinds() {
     let set_user_id = Entry { mode: 0o4755, ..file("tool", 1) };
-    assert!(matches!(Manifest::new(Purpose::Files, vec![set_user_id]), Err(ManifestError::Mode { .. })));
+    assert!(matches!(Manifest::new(Purpose::Files, &[set_user_id]), Err(ManifestError::Mode { .. })));
 }
 
 #[test]
 fn archives_arrive_as_they_are() {
     let output = scratch();
     let zip = b"PK\x03\x04 ../../evil";
-    let mut sink = sink(output.path(), vec![file("ordinary.zip", zip.len() as u64)]);
+    let mut sink = sink(output.path(), &[file("ordinary.zip", zip.len() as u64)]);
     put(&mut sink, 0, zip);
     assert_eq!(saved(sink), [Path::new("ordinary.zip")]);
     assert_eq!(names(output.path()), ["ordinary.zip"]);
@@ -176,7 +173,7 @@ fn links_in_a_manifest_are_refused_unless_asked_for() {
     let output = scratch();
     let entries = vec![directory("a"), link("a/link", "file")];
     let refused = OutputDir::open(output.path()).unwrap().prepare(
-        manifest(entries),
+        manifest(&entries),
         SinkOptions::default(),
         Checked::default(),
     );
@@ -193,7 +190,7 @@ fn no_manifest_can_carry_a_link_that_leads_out_of_its_tree() {
         ("a/b/link", "../../other"),
         ("a/b/link", "c/../../../other"),
     ] {
-        let refused = Manifest::new(Purpose::Files, vec![link(path, target)]);
+        let refused = Manifest::new(Purpose::Files, &[link(path, target)]);
         assert!(matches!(refused, Err(ManifestError::Target { .. })), "{path} -> {target}");
     }
 }
@@ -203,7 +200,7 @@ fn links_that_were_asked_for_come_last_and_stay_inside() {
     let output = scratch();
     let options = SinkOptions { symlinks: Symlinks::Keep, ..SinkOptions::default() };
     let entries = vec![link("a/b/link", "../file"), file("a/file", 2)];
-    let mut sink = sink_with(output.path(), entries, options);
+    let mut sink = sink_with(output.path(), &entries, options);
     put(&mut sink, 1, b"ok");
     assert!(!output.path().join("a/b/link").exists());
     sink.finish().unwrap();
@@ -218,7 +215,7 @@ fn a_link_at_the_destination_is_neither_followed_nor_replaced() {
     fs::write(&victim, "precious").unwrap();
     symlink(&victim, output.path().join("file.txt")).unwrap();
 
-    let mut sink = sink(output.path(), vec![file("file.txt", 3)]);
+    let mut sink = sink(output.path(), &[file("file.txt", 3)]);
     put(&mut sink, 0, b"new");
 
     assert_eq!(saved(sink), [Path::new("file (1).txt")]);
@@ -233,7 +230,7 @@ fn overwriting_replaces_a_link_and_not_what_it_points_to() {
     fs::write(&victim, "precious").unwrap();
     symlink(&victim, output.path().join("file.txt")).unwrap();
 
-    let mut sink = sink_with(output.path(), vec![file("file.txt", 3)], overwriting());
+    let mut sink = sink_with(output.path(), &[file("file.txt", 3)], overwriting());
     put(&mut sink, 0, b"new");
 
     assert_eq!(saved(sink), [Path::new("file.txt")]);
@@ -247,7 +244,7 @@ fn a_link_in_place_of_a_directory_is_never_entered() {
         let (output, elsewhere) = (scratch(), scratch());
         symlink(elsewhere.path(), output.path().join("photos")).unwrap();
 
-        let mut sink = sink_with(output.path(), vec![file("photos/a.jpg", 1)], options);
+        let mut sink = sink_with(output.path(), &[file("photos/a.jpg", 1)], options);
         put(&mut sink, 0, b"x");
 
         assert_eq!(saved(sink), [Path::new("photos (1)/a.jpg")]);
@@ -261,7 +258,7 @@ fn a_link_inside_a_merged_directory_is_never_entered() {
     fs::create_dir(output.path().join("photos")).unwrap();
     symlink(elsewhere.path(), output.path().join("photos/2024")).unwrap();
 
-    let mut sink = sink_with(output.path(), vec![file("photos/2024/a.jpg", 1)], overwriting());
+    let mut sink = sink_with(output.path(), &[file("photos/2024/a.jpg", 1)], overwriting());
 
     assert!(matches!(sink.write(0, 0, b"x"), Err(SinkError::NotADirectory { .. })));
     drop(sink);
@@ -271,7 +268,7 @@ fn a_link_inside_a_merged_directory_is_never_entered() {
 #[test]
 fn a_directory_exchanged_for_a_link_before_the_first_write_is_not_entered() {
     let (output, elsewhere) = (scratch(), scratch());
-    let mut sink = sink(output.path(), vec![file("photos/a.jpg", 1)]);
+    let mut sink = sink(output.path(), &[file("photos/a.jpg", 1)]);
     symlink(elsewhere.path(), output.path().join("photos")).unwrap();
 
     put(&mut sink, 0, b"x");
@@ -283,8 +280,7 @@ fn a_directory_exchanged_for_a_link_before_the_first_write_is_not_entered() {
 #[test]
 fn a_directory_exchanged_for_a_link_between_writes_leads_nowhere() {
     let (output, elsewhere) = (scratch(), scratch());
-    let mut sink =
-        sink(output.path(), vec![file("photos/a/1", 1), file("other/2", 1), file("photos/a/3", 1)]);
+    let mut sink = sink(output.path(), &[file("photos/a/1", 1), file("other/2", 1), file("photos/a/3", 1)]);
     put(&mut sink, 0, b"1");
     put(&mut sink, 1, b"2");
     fs::rename(output.path().join("photos/a"), output.path().join("photos/moved")).unwrap();
@@ -299,7 +295,7 @@ fn a_directory_exchanged_for_a_link_between_writes_leads_nowhere() {
 fn a_directory_exchanged_for_a_link_before_the_end_is_an_error_and_untouched() {
     let (output, elsewhere) = (scratch(), scratch());
     let before = elsewhere.path().metadata().unwrap();
-    let mut sink = sink(output.path(), vec![directory("photos"), file("photos/1", 1)]);
+    let mut sink = sink(output.path(), &[directory("photos"), file("photos/1", 1)]);
     put(&mut sink, 1, b"1");
     sink.flush().unwrap();
     fs::rename(output.path().join("photos"), output.path().join("moved")).unwrap();
@@ -320,7 +316,7 @@ fn a_planted_partial_name_is_neither_followed_nor_reused() {
     symlink(&victim, output.path().join(".file.txt.part")).unwrap();
     symlink(&victim, output.path().join(".file.txt.part.json")).unwrap();
 
-    let mut sink = sink(output.path(), vec![file("file.txt", 3)]);
+    let mut sink = sink(output.path(), &[file("file.txt", 3)]);
     put(&mut sink, 0, b"new");
 
     assert_eq!(saved(sink), [Path::new("file.txt")]);
@@ -331,7 +327,7 @@ fn a_planted_partial_name_is_neither_followed_nor_reused() {
 #[test]
 fn a_partial_exchanged_for_another_file_never_becomes_the_file() {
     let output = scratch();
-    let mut sink = sink(output.path(), vec![file("file.txt", 3)]);
+    let mut sink = sink(output.path(), &[file("file.txt", 3)]);
     sink.write(0, 0, b"new").unwrap();
     let part = output.path().join(".file.txt.part");
     fs::remove_file(&part).unwrap();
@@ -346,7 +342,7 @@ fn a_partial_exchanged_for_another_file_never_becomes_the_file() {
 #[test]
 fn a_partial_is_private_while_it_grows_and_when_it_stays() {
     let output = scratch();
-    let mut sink = sink(output.path(), vec![Entry { mode: 0o777, ..file("a/b.bin", 200_000) }]);
+    let mut sink = sink(output.path(), &[Entry { mode: 0o777, ..file("a/b.bin", 200_000) }]);
     sink.write(0, 0, &vec![7; 100_000]).unwrap();
     let part = output.path().join("a/.b.bin.part");
     assert_eq!(mode(&part), 0o600);
@@ -363,7 +359,7 @@ fn a_partial_is_private_while_it_grows_and_when_it_stays() {
 #[test]
 fn a_dropped_sink_keeps_its_partial_and_leaves_no_file_under_the_final_name() {
     let output = scratch();
-    let mut sink = sink(output.path(), vec![file("b.bin", 200_000)]);
+    let mut sink = sink(output.path(), &[file("b.bin", 200_000)]);
     sink.write(0, 0, &vec![7; 100_000]).unwrap();
     drop(sink);
     assert_eq!(names(output.path()), [".b.bin.part", ".b.bin.part.json"]);
@@ -372,7 +368,7 @@ fn a_dropped_sink_keeps_its_partial_and_leaves_no_file_under_the_final_name() {
 #[test]
 fn a_partial_of_less_than_a_chunk_is_not_kept() {
     let output = scratch();
-    let mut sink = sink(output.path(), vec![file("b.bin", 200_000)]);
+    let mut sink = sink(output.path(), &[file("b.bin", 200_000)]);
     sink.write(0, 0, &vec![7; 65_535]).unwrap();
     assert_eq!(sink.abort(Leftovers::Keep), None);
     assert_eq!(names(output.path()), [""; 0]);
@@ -381,7 +377,7 @@ fn a_partial_of_less_than_a_chunk_is_not_kept() {
 #[test]
 fn directories_that_came_to_nothing_do_not_stay_in_the_way_of_the_next_transfer() {
     let output = scratch();
-    let mut sink = sink(output.path(), vec![file("a/b/half", 200_000), file("a/c", 1)]);
+    let mut sink = sink(output.path(), &[file("a/b/half", 200_000), file("a/c", 1)]);
     sink.write(0, 0, b"hardly begun").unwrap();
     assert_eq!(sink.abort(Leftovers::Keep), None);
     assert_eq!(names(output.path()), [""; 0]);
@@ -391,7 +387,7 @@ fn directories_that_came_to_nothing_do_not_stay_in_the_way_of_the_next_transfer(
 fn a_discarded_transfer_leaves_nothing_but_what_was_complete() {
     let output = scratch();
     let entries = vec![file("a/done", 1), file("a/b/half", 200_000)];
-    let mut sink = sink(output.path(), entries);
+    let mut sink = sink(output.path(), &entries);
     put(&mut sink, 0, b"x");
     sink.write(1, 0, &vec![7; 100_000]).unwrap();
     assert_eq!(sink.abort(Leftovers::Discard), None);
@@ -401,8 +397,8 @@ fn a_discarded_transfer_leaves_nothing_but_what_was_complete() {
 #[test]
 fn two_transfers_of_the_same_file_at_once_both_arrive() {
     let output = scratch();
-    let mut one = sink(output.path(), vec![file("b.bin", 131_072)]);
-    let mut two = sink(output.path(), vec![file("b.bin", 131_072)]);
+    let mut one = sink(output.path(), &[file("b.bin", 131_072)]);
+    let mut two = sink(output.path(), &[file("b.bin", 131_072)]);
     one.write(0, 0, &vec![1; 65_536]).unwrap();
     two.write(0, 0, &vec![2; 65_536]).unwrap();
     one.write(0, 65_536, &vec![1; 65_536]).unwrap();
@@ -426,7 +422,7 @@ fn set_user_id_bits_never_arrive_and_the_umask_counts() {
         Entry { mode: 0o777, ..file("tree/tool", 1) },
         Entry { mode: 0o444, ..file("tree/read only", 1) },
     ];
-    let mut sink = sink_with(output.path(), entries, options);
+    let mut sink = sink_with(output.path(), &entries, options);
     put(&mut sink, 1, b"x");
     put(&mut sink, 2, b"x");
     sink.finish().unwrap();
@@ -443,7 +439,7 @@ fn existing_files_and_directories_are_kept_beside_what_comes() {
     fs::write(output.path().join("report.pdf"), "old").unwrap();
     fs::write(output.path().join("report (1).pdf"), "older").unwrap();
     fs::create_dir(output.path().join("photos")).unwrap();
-    let mut sink = sink(output.path(), vec![file("report.pdf", 3), directory("photos"), file("photos/a", 1)]);
+    let mut sink = sink(output.path(), &[file("report.pdf", 3), directory("photos"), file("photos/a", 1)]);
     let placed: Vec<String> = sink.placements().map(|placement| placement.saved.clone()).collect();
     assert_eq!(placed, ["report (2).pdf", "photos (1)"]);
     put(&mut sink, 0, b"new");
@@ -460,7 +456,7 @@ fn existing_files_and_directories_are_kept_beside_what_comes() {
 fn a_numbered_name_does_not_take_that_of_another_entry() {
     let output = scratch();
     fs::write(output.path().join("a"), "old").unwrap();
-    let mut sink = sink(output.path(), vec![file("a", 1), file("a (1)", 1)]);
+    let mut sink = sink(output.path(), &[file("a", 1), file("a (1)", 1)]);
     put(&mut sink, 0, b"1");
     put(&mut sink, 1, b"2");
     assert_eq!(saved(sink), [Path::new("a (2)"), Path::new("a (1)")]);
@@ -469,7 +465,7 @@ fn a_numbered_name_does_not_take_that_of_another_entry() {
 #[test]
 fn a_destination_that_appears_during_the_transfer_is_left_alone() {
     let output = scratch();
-    let mut sink = sink(output.path(), vec![file("file.txt", 3), file("tree/file.txt", 3)]);
+    let mut sink = sink(output.path(), &[file("file.txt", 3), file("tree/file.txt", 3)]);
     sink.write(0, 0, b"new").unwrap();
     fs::write(output.path().join("file.txt"), "mine").unwrap();
     sink.commit(0, 3, Hasher::of(b"new")).unwrap();
@@ -485,7 +481,7 @@ fn a_destination_that_appears_during_the_transfer_is_left_alone() {
 #[test]
 fn a_directory_that_appears_during_the_transfer_is_not_entered() {
     let output = scratch();
-    let mut sink = sink(output.path(), vec![file("photos/a", 1)]);
+    let mut sink = sink(output.path(), &[file("photos/a", 1)]);
     fs::create_dir(output.path().join("photos")).unwrap();
     put(&mut sink, 0, b"x");
     assert_eq!(saved(sink), [Path::new("photos (1)/a")]);
@@ -502,7 +498,7 @@ fn overwriting_goes_file_by_file_and_spares_everything_else() {
     fs::create_dir(photos.join("c")).unwrap();
 
     let entries = vec![directory("photos"), file("photos/a", 3), file("photos/c", 3)];
-    let mut sink = sink_with(output.path(), entries, overwriting());
+    let mut sink = sink_with(output.path(), &entries, overwriting());
     put(&mut sink, 1, b"new");
     put(&mut sink, 2, b"new");
     sink.finish().unwrap();
@@ -517,7 +513,7 @@ fn overwriting_goes_file_by_file_and_spares_everything_else() {
 #[test]
 fn the_eleventh_of_ten_declared_bytes_is_refused() {
     let output = scratch();
-    let mut sink = sink(output.path(), vec![file("ten", 10), file("whole", 10)]);
+    let mut sink = sink(output.path(), &[file("ten", 10), file("whole", 10)]);
     sink.write(0, 0, &[0; 10]).unwrap();
     assert!(matches!(sink.write(0, 10, &[0]), Err(SinkError::TooLong { declared: 10, .. })));
     assert_eq!(output.path().join(".ten.part").metadata().unwrap().len(), 10);
@@ -528,7 +524,7 @@ fn the_eleventh_of_ten_declared_bytes_is_refused() {
 #[test]
 fn chunks_out_of_order_are_refused_before_they_are_written() {
     let output = scratch();
-    let mut sink = sink(output.path(), vec![file("a", 10)]);
+    let mut sink = sink(output.path(), &[file("a", 10)]);
     sink.write(0, 0, &[0; 4]).unwrap();
     for offset in [0, 3, 5, u64::MAX] {
         assert!(matches!(sink.write(0, offset, &[0; 2]), Err(SinkError::OutOfOrder { expected: 4, .. })));
@@ -539,7 +535,7 @@ fn chunks_out_of_order_are_refused_before_they_are_written() {
 #[test]
 fn entries_that_take_no_data_are_refused() {
     let output = scratch();
-    let mut sink = sink(output.path(), vec![directory("d"), file("d/a", 1), file("d/b", 1)]);
+    let mut sink = sink(output.path(), &[directory("d"), file("d/a", 1), file("d/b", 1)]);
     for entry in [0, 3, usize::MAX] {
         assert!(matches!(sink.write(entry, 0, b"x"), Err(SinkError::UnexpectedEntry { .. })));
         assert!(matches!(sink.commit(entry, 0, [0; 32]), Err(SinkError::UnexpectedEntry { .. })));
@@ -554,7 +550,7 @@ fn entries_that_take_no_data_are_refused() {
 #[test]
 fn bytes_that_do_not_match_their_digest_never_become_a_file() {
     let output = scratch();
-    let mut sink = sink(output.path(), vec![file("a", 100_000), file("b", 1)]);
+    let mut sink = sink(output.path(), &[file("a", 100_000), file("b", 1)]);
     sink.write(0, 0, &vec![1; 100_000]).unwrap();
     assert!(matches!(sink.commit(0, 100_000, [0; 32]), Err(SinkError::DigestMismatch { .. })));
     assert!(matches!(sink.write_whole(1, b"x", [0; 32]), Err(SinkError::DigestMismatch { .. })));
@@ -566,7 +562,7 @@ fn bytes_that_do_not_match_their_digest_never_become_a_file() {
 #[test]
 fn a_file_that_ends_early_is_not_committed() {
     let output = scratch();
-    let mut sink = sink(output.path(), vec![file("a", 10), file("b", 10)]);
+    let mut sink = sink(output.path(), &[file("a", 10), file("b", 10)]);
     sink.write(0, 0, &[0; 9]).unwrap();
     for len in [9, 10] {
         let refused = sink.commit(0, len, Hasher::of(&[0; 9]));
@@ -580,7 +576,7 @@ fn a_file_that_ends_early_is_not_committed() {
 #[test]
 fn a_stream_is_as_long_as_its_end_says() {
     let output = scratch();
-    let mut sink = sink(output.path(), vec![entry("stdin", EntryKind::Stream)]);
+    let mut sink = sink(output.path(), &[entry("stdin", EntryKind::Stream)]);
     sink.write(0, 0, b"abc").unwrap();
     assert!(matches!(sink.commit(0, 4, Hasher::of(b"abc")), Err(SinkError::TooShort { .. })));
     sink.commit(0, 3, Hasher::of(b"abc")).unwrap();
@@ -590,7 +586,7 @@ fn a_stream_is_as_long_as_its_end_says() {
 #[test]
 fn a_file_can_be_sent_again_from_its_beginning() {
     let output = scratch();
-    let mut sink = sink(output.path(), vec![file("a", 4)]);
+    let mut sink = sink(output.path(), &[file("a", 4)]);
     sink.write(0, 0, b"old").unwrap();
     sink.restart(0).unwrap();
     put(&mut sink, 0, b"new!");
@@ -603,7 +599,7 @@ fn a_file_can_be_sent_again_from_its_beginning() {
 #[test]
 fn a_full_disk_is_told_as_such_and_keeps_the_partial() {
     let Some(disk) = Mount::tmpfs("size=1m") else { return };
-    let mut sink = sink(disk.path(), vec![file("big", 4 << 20)]);
+    let mut sink = sink(disk.path(), &[file("big", 4 << 20)]);
     let chunk = vec![7; 65_536];
     let mut offset = 0;
     let error = loop {
@@ -663,7 +659,8 @@ fn links_in_a_tree_are_left_behind_and_counted() {
 
     let source = Source::open(&[tree.path().to_path_buf()], SourceOptions::default()).unwrap();
 
-    let sent: Vec<&str> = source.manifest().entries().iter().map(|entry| entry.path.file_name()).collect();
+    let entries = source.manifest().entries().iter();
+    let sent: Vec<String> = entries.map(|entry| entry.path.file_name().to_owned()).collect();
     assert_eq!(sent, [tree.path().file_name().unwrap().to_str().unwrap(), "file"]);
     assert_eq!(source.notices().skipped_link_count, 2);
 }

@@ -60,6 +60,13 @@ pub struct Session {
     pub verifier: Verifier,
     /// Which end this is.
     pub role: Role,
+    /// The sender's: body 04, the first that it says at every later meeting until the receiver has shown that it has it.
+    pub confirmation: Option<Vec<u8>>,
+}
+
+/// Whether a body is the sender's confirmation, which a receiver that has it passes over at a later meeting.
+pub fn is_confirmation(body: &[u8]) -> bool {
+    body.first() == Some(&kind::CONFIRM_S)
 }
 
 /// Why a handshake ended.
@@ -207,6 +214,7 @@ impl Agreement {
             signal_keys: SignalKeys::new(self.schedule.signal(), role),
             verifier: self.schedule.verifier(nonce_s, nonce_r),
             role,
+            confirmation: None,
         })
     }
 }

@@ -6,18 +6,20 @@
 //! wanted: refusing symbolic links, or a size, is policy of the receiver.
 
 mod builder;
+mod entries;
 mod entry;
 mod names;
 
 use core::fmt;
+use core::iter::Peekable;
 use std::collections::BTreeMap;
-use std::slice;
 
 use thiserror::Error;
 
 use crate::safe_path::PathError;
 
 pub use self::builder::ManifestBuilder;
+pub use self::entries::{Entries, Iter};
 pub use self::entry::{Entry, EntryKind};
 
 /// Most entries of a manifest.
@@ -64,7 +66,7 @@ impl Purpose {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Manifest {
     purpose: Purpose,
-    entries: Vec<Entry>,
+    entries: Entries,
     digest: [u8; 32],
     total_size: u64,
     file_count: u32,
@@ -75,9 +77,9 @@ impl Manifest {
     ///
     /// # Errors
     /// The [`ManifestError`] of the first entry that breaks a rule or contradicts an earlier one.
-    pub fn new(purpose: Purpose, entries: Vec<Entry>) -> Result<Self, ManifestError> {
+    pub fn new(purpose: Purpose, entries: &[Entry]) -> Result<Self, ManifestError> {
         let mut builder = ManifestBuilder::new(purpose);
-        entries.into_iter().try_for_each(|entry| builder.push(entry))?;
+        entries.iter().try_for_each(|entry| builder.push(entry))?;
         builder.seal()
     }
 
@@ -87,7 +89,7 @@ impl Manifest {
     }
 
     /// The entries in their order; at least one, at most [`MAX_ENTRIES`].
-    pub fn entries(&self) -> &[Entry] {
+    pub fn entries(&self) -> &Entries {
         &self.entries
     }
 
@@ -109,17 +111,18 @@ impl Manifest {
 
     /// Whether the only entry is a stream, whose size nobody knows beforehand.
     pub fn is_stream(&self) -> bool {
-        matches!(self.entries.as_slice(), [Entry { kind: EntryKind::Stream, .. }])
+        self.entries.kind(0) == Some(EntryKind::Stream)
     }
 
     /// What will appear in the directory that receives, in order of first mention.
-    pub fn top_level(&self) -> Vec<TopLevel<'_>> {
-        let mut found: Vec<TopLevel<'_>> = Vec::new();
-        let mut places = BTreeMap::new();
+    pub fn top_level(&self) -> Vec<TopLevel> {
+        let mut found: Vec<TopLevel> = Vec::new();
+        let mut places: BTreeMap<Box<str>, usize> = BTreeMap::new();
         for entry in &self.entries {
             let name = entry.path.top();
-            let place = *places.entry(name).or_insert_with(|| {
-                found.push(TopLevel { name, is_directory: false, file_count: 0, size: 0 });
+            let place = places.get(name).copied().unwrap_or_else(|| {
+                found.push(TopLevel { name: name.into(), is_directory: false, file_count: 0, size: 0 });
+                places.insert(name.into(), found.len() - 1);
                 found.len() - 1
             });
             if let Some(top) = found.get_mut(place) {
@@ -131,9 +134,16 @@ impl Manifest {
         found
     }
 
+    /// The only name that will appear in the directory that receives, if there is but one.
+    pub fn only_name(&self) -> Option<Box<str>> {
+        let mut entries = self.entries.iter();
+        let first = entries.next()?;
+        entries.all(|entry| entry.path.top() == first.path.top()).then(|| first.path.top().into())
+    }
+
     /// The encoded entries, cut between entries into bodies of at most [`MAX_PART_LEN`] bytes.
     pub fn parts(&self) -> impl Iterator<Item = Vec<u8>> + '_ {
-        Parts { entries: self.entries.iter() }
+        Parts { entries: self.entries.iter().peekable() }
     }
 }
 
@@ -149,10 +159,10 @@ impl fmt::Debug for Manifest {
 }
 
 /// One name in the directory that receives, with all that is below it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TopLevel<'a> {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopLevel {
     /// The name, fit to be printed.
-    pub name: &'a str,
+    pub name: Box<str>,
     /// Whether it is a directory, listed or implied by what is in it.
     pub is_directory: bool,
     /// How many files and streams it is or holds.
@@ -279,7 +289,7 @@ pub enum ManifestError {
 
 /// Cuts the encoding of entries into parts, whole entries each.
 struct Parts<'a> {
-    entries: slice::Iter<'a, Entry>,
+    entries: Peekable<Iter<'a>>,
 }
 
 impl Iterator for Parts<'_> {
@@ -287,12 +297,9 @@ impl Iterator for Parts<'_> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let mut part = Vec::new();
-        while let Some(entry) = self.entries.as_slice().first() {
-            if part.len() + entry.encoded_len() > MAX_PART_LEN {
-                break;
-            }
+        while let Some(entry) = self.entries.next_if(|entry| part.len() + entry.encoded_len() <= MAX_PART_LEN)
+        {
             entry.encode(&mut part);
-            self.entries.next();
         }
         (!part.is_empty()).then_some(part)
     }
@@ -300,6 +307,8 @@ impl Iterator for Parts<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::slice;
+
     use proptest::prelude::*;
     use sha2::{Digest, Sha256};
 
@@ -318,7 +327,7 @@ mod tests {
     }
 
     fn manifest(entries: &[Entry]) -> Result<Manifest, ManifestError> {
-        Manifest::new(Purpose::Files, entries.to_vec())
+        Manifest::new(Purpose::Files, entries)
     }
 
     fn refusal(entries: &[Entry]) -> Option<ManifestError> {
@@ -427,7 +436,8 @@ mod tests {
         assert!(manifest(&entries).is_err());
         let mut entries = entries.to_vec();
         entries[6] = link("a/b/l", "../b/2");
-        assert_eq!(rebuild(&manifest(&entries).unwrap()).unwrap().entries(), entries);
+        let rebuilt = rebuild(&manifest(&entries).unwrap()).unwrap();
+        assert_eq!(rebuilt.entries().iter().collect::<Vec<_>>(), entries);
     }
 
     #[test]
@@ -528,9 +538,9 @@ mod tests {
     fn the_entry_after_the_millionth_is_refused() {
         let mut builder = ManifestBuilder::new(Purpose::Files);
         for number in 0..MAX_ENTRIES {
-            builder.push(entry(&format!("d{}/{number}", number / 1000), FILE)).unwrap();
+            builder.push(&entry(&format!("d{}/{number}", number / 1000), FILE)).unwrap();
         }
-        assert_eq!(builder.push(entry("one more", FILE)), Err(ManifestError::TooManyEntries));
+        assert_eq!(builder.push(&entry("one more", FILE)), Err(ManifestError::TooManyEntries));
     }
 
     #[test]
@@ -538,7 +548,7 @@ mod tests {
         let mut builder = ManifestBuilder::new(Purpose::Files);
         let mut outcome = Ok(());
         for number in 0..MAX_ENTRIES {
-            outcome = builder.push(entry(&format!("{number}/{}f", "d/".repeat(30)), FILE));
+            outcome = builder.push(&entry(&format!("{number}/{}f", "d/".repeat(30)), FILE));
             if outcome.is_err() {
                 break;
             }
@@ -552,7 +562,7 @@ mod tests {
         let mut builder = ManifestBuilder::new(Purpose::Files);
         let directory = vec!["d".repeat(250); 16].join("/");
         let outcome = (0..MAX_ENTRIES)
-            .try_for_each(|number| builder.push(entry(&format!("{directory}/{number}"), FILE)));
+            .try_for_each(|number| builder.push(&entry(&format!("{directory}/{number}"), FILE)));
         assert_eq!(outcome, Err(ManifestError::TooLong));
         assert!(builder.entry_count() < 70_000, "{}", builder.entry_count());
     }
@@ -571,7 +581,7 @@ mod tests {
 
     #[test]
     fn a_text_is_one_file_of_bounded_size() {
-        let text = |entries: &[Entry]| Manifest::new(Purpose::Text, entries.to_vec());
+        let text = |entries: &[Entry]| Manifest::new(Purpose::Text, entries);
         let note = entry("text", EntryKind::File { size: MAX_TEXT_LEN });
         assert_eq!(text(slice::from_ref(&note)).map(|text| text.purpose()), Ok(Purpose::Text));
         assert_eq!(text(&[note, entry("b", FILE)]), Err(ManifestError::NotAText { index: 1 }));
@@ -635,7 +645,7 @@ mod tests {
         ];
         let mut digests: Vec<_> =
             changed.iter().map(|entry| *manifest(slice::from_ref(entry)).unwrap().digest()).collect();
-        digests.push(*Manifest::new(Purpose::Text, vec![base]).unwrap().digest());
+        digests.push(*Manifest::new(Purpose::Text, &[base]).unwrap().digest());
         digests.sort_unstable();
         digests.dedup();
         assert_eq!(digests.len(), 7);
@@ -664,9 +674,9 @@ mod tests {
         ];
         let manifest = manifest(&entries).unwrap();
         let expected = [
-            TopLevel { name: "photos", is_directory: true, file_count: 2, size: 30 },
-            TopLevel { name: "note.txt", is_directory: false, file_count: 1, size: 5 },
-            TopLevel { name: "empty", is_directory: true, file_count: 0, size: 0 },
+            TopLevel { name: "photos".into(), is_directory: true, file_count: 2, size: 30 },
+            TopLevel { name: "note.txt".into(), is_directory: false, file_count: 1, size: 5 },
+            TopLevel { name: "empty".into(), is_directory: true, file_count: 0, size: 0 },
         ];
         assert_eq!(manifest.top_level(), expected);
         assert_eq!((manifest.file_count(), manifest.total_size()), (3, 35));
@@ -710,7 +720,7 @@ mod tests {
             let entries = compatible(entries);
             prop_assume!(!entries.is_empty());
             let sent = manifest(&entries).unwrap();
-            prop_assert_eq!(sent.entries(), &entries[..]);
+            prop_assert_eq!(sent.entries().iter().collect::<Vec<_>>(), entries);
             prop_assert_eq!(rebuild(&sent), Ok(sent));
         }
 

@@ -46,6 +46,11 @@ impl SafePath {
         Ok(Self(text.into()))
     }
 
+    /// A path that was one before it became text.
+    pub(crate) fn from_checked(text: &str) -> Self {
+        Self(text.into())
+    }
+
     /// Parses a path from untrusted bytes.
     ///
     /// # Errors

@@ -30,7 +30,7 @@ pub const PING_INTERVAL: Duration = Duration::from_secs(2);
 /// Without any record for this long, the path is lost.
 pub const SILENCE_LIMIT: Duration = Duration::from_secs(6);
 
-/// How long the receiver stays reachable after DONE, and either side waits for the other's last word.
+/// How long the receiver waits for DONE_ACK behind a DONE, as long as there is a connection.
 pub const DONE_LINGER: Duration = Duration::from_secs(30);
 
 /// What the receiver lets the sender be ahead of its disk, in bytes of records.

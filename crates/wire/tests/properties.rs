@@ -130,7 +130,7 @@ fn offered() -> Arc<Manifest> {
         entry("e", EntryKind::File { size: 131_072 }),
         entry("f", EntryKind::File { size: 50 }),
     ];
-    Arc::new(Manifest::new(Purpose::Files, entries).unwrap())
+    Arc::new(Manifest::new(Purpose::Files, &entries).unwrap())
 }
 
 /// The messages of a fuzzed record, their manifest digests made those of the real one half of the time.

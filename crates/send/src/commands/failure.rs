@@ -45,6 +45,7 @@ pub(super) fn transfer(error: transfer::Error, direction: Direction, kept: Kept)
     match error {
         transfer::Error::Peer(error) => peer(error, direction, kept),
         transfer::Error::Lost => Error::PeerLost { direction, kept },
+        transfer::Error::Unconfirmed => Error::Unconfirmed,
         transfer::Error::Tampered(_) => Error::Tampered { kept },
         transfer::Error::Source(error) => source(error),
         transfer::Error::Sink(error) => sink(error, kept),

@@ -15,7 +15,7 @@ use super::{Error, Kept, failure, unless_cancelled};
 use crate::config::{Config, Existing, Symlinks};
 use crate::connect::{self, ConnectError, Met};
 use crate::discovery::{self, Announcer};
-use crate::report::{Ask, Direction, Event, Finished, Reporter, Secret, Warning};
+use crate::report::{Ask, Direction, Event, Reporter, Secret, Warning};
 use crate::signaling::{CONNECT_DEADLINE, Connection};
 use crate::storage::{self, OutputDir, Overwrite, SinkOptions};
 use crate::transfer::{self, Failure, Receiving};
@@ -52,7 +52,7 @@ pub async fn run(
         let opened = connect::open(met, stun_servers(config)).await;
         opened.map_err(|error| failure::meeting(error, Direction::Receive, ""))
     };
-    let opened = unless_cancelled(cancel, opening).await?;
+    let opened = Box::pin(unless_cancelled(cancel, opening)).await?;
     reporter.report(transfer::connected(opened.0.transport.path));
     let receiving = Receiving {
         output,
@@ -70,20 +70,11 @@ pub async fn run(
         agreed: config.yes,
         restart: config.restart,
     };
-    let received = transfer::receive(opened, receiving, (reporter, ask), cancel).await;
-    let received = received.map_err(|failed| {
+    transfer::receive(opened, receiving, (reporter, ask), cancel).await.map_err(|failed| {
         let Failure { error, saved_count, file_count, partial } = failed;
         let kept = Kept { saved: saved_count, file_count, partial };
         failure::transfer(error, Direction::Receive, kept)
-    })?;
-    reporter.report(Event::Finished(Finished {
-        direction: Direction::Receive,
-        what: received.what,
-        moved: received.moved,
-        elapsed: received.elapsed,
-        place: Some(received.place),
-    }));
-    Ok(())
+    })
 }
 
 /// What the user gave.

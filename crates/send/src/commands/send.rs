@@ -95,11 +95,7 @@ async fn walk(paths: Vec<PathBuf>, config: &Config) -> Result<Source, Error> {
 
 fn announce_source(source: &Source, reporter: &dyn Reporter) {
     let manifest = source.manifest();
-    let top_level = manifest.top_level();
-    let name = match top_level.as_slice() {
-        [only] => Some(Arc::from(only.name)),
-        _ => None,
-    };
+    let name = manifest.only_name().map(Arc::from);
     let file_count = u64::from(manifest.file_count());
     reporter.report(Event::Offering(Summary { name, file_count, total_size: manifest.total_size() }));
     let notices = source.notices();

@@ -39,24 +39,41 @@ pub struct Channel {
 pub(super) type Opened = (Sealer, Opener, Transport);
 
 /// Finds a path to the other side and opens the first generation over it. `stun` are servers of this side's own choice.
-/// The [`Rejoin`] opens further ones when that path breaks.
+/// The [`Rejoin`] opens further ones when that path breaks. When the way through the rendezvous breaks before there is a path,
+/// both sides have a few seconds to meet again.
 ///
 /// # Errors
 /// [`ConnectError`]; [`ConnectError::NoPath`] when nothing worked in 30 s.
 pub async fn open(met: Met, stun: Vec<IceServer>) -> Result<(Channel, Rejoin), ConnectError> {
-    let Met { session, mut pairing, mut ice_servers } = met;
+    let Met { session, server, pairing, mut ice_servers } = met;
     ice_servers.extend(stun.iter().cloned());
-    let Session { secret, signal_keys, role, .. } = session;
-    let (signal_sealer, signal_opener) = halves(signal_keys);
-    let mut signals = Signals {
-        pairing: &mut pairing,
-        sealer: signal_sealer,
-        opener: signal_opener,
-        generation: FIRST_GENERATION,
+    let Session { secret, signal_keys, role, confirmation, .. } = session;
+    let mut rejoin = Rejoin::new(server, secret.clone(), role, stun, confirmation);
+    let broken = match pairing {
+        Some(mut pairing) => {
+            let (signal_sealer, signal_opener) = halves(signal_keys);
+            let mut signals = Signals {
+                pairing: &mut pairing,
+                sealer: signal_sealer,
+                opener: signal_opener,
+                generation: FIRST_GENERATION,
+            };
+            match negotiate(&mut signals, &secret, role, ice_servers).await {
+                Ok((sealer, opener, transport)) => {
+                    rejoin.handle_open();
+                    return Ok((Channel { sealer, opener, transport, pairing }, rejoin));
+                }
+                Err(error) if error.is_parting() => error,
+                Err(error) => return Err(error),
+            }
+        }
+        None => ConnectError::PeerLeft,
     };
-    let (sealer, opener, transport) = negotiate(&mut signals, &secret, role, ice_servers).await?;
-    let rejoin = Rejoin::new(pairing.connection.server().clone(), secret, role, stun);
-    Ok((Channel { sealer, opener, transport, pairing }, rejoin))
+    let channel = Box::pin(rejoin.soon()).await.map_err(|error| {
+        // How it came to that says more than that nobody came.
+        if matches!(error, ConnectError::Aborted(_)) { error } else { broken }
+    })?;
+    Ok((channel, rejoin))
 }
 
 /// Finds a path and opens the generation of `signals` over it.

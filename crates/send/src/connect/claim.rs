@@ -5,11 +5,12 @@ use wire::code::Password;
 use wire::handshake::Receiver;
 use wire::signaling::{Claim, ClientMessage, Door, SIGNALING_VERSION, ServerMessage};
 
-use super::{ConnectError, Met, Pairing, STEP_DEADLINE, refused};
+use super::{ConnectError, Met, Pairing, STEP_DEADLINE, refused, rejoin};
 use crate::entropy;
 use crate::signaling::{Connection, SignalingError};
 
-/// Claims the door at `at` and completes the handshake with `password`.
+/// Claims the door at `at` and completes the handshake with `password`. When the way to the sender breaks after the proof was
+/// sent, the sender's answer is heard where both meet again.
 ///
 /// `before_proof` is called once, right before the proof leaves this machine: from then on the code is used, whatever
 /// comes of it.
@@ -31,9 +32,24 @@ pub async fn claim(
     pairing.send(&hello).await?;
     let (confirmed, proof) = receiver.receive_hello(&step(&mut pairing).await?)?;
     before_proof();
-    pairing.send(&proof).await?;
-    let session = confirmed.receive_confirm(&step(&mut pairing).await?)?;
-    Ok(Met { session, pairing, ice_servers })
+    let server = pairing.connection.server().clone();
+    let answer = match pairing.send(&proof).await {
+        Ok(()) => step(&mut pairing).await,
+        Err(error) => Err(error),
+    };
+    match answer {
+        Ok(body) => {
+            let session = confirmed.receive_confirm(&body)?;
+            Ok(Met { session, server, pairing: Some(pairing), ice_servers })
+        }
+        // The code is used, but the sender may have confirmed, and says so again.
+        Err(error) if error.is_parting() => {
+            let heard = Box::pin(rejoin::confirmation(&server, confirmed.resume_slot())).await;
+            let body = heard.map_err(|_| error)?;
+            Ok(Met { session: confirmed.receive_confirm(&body)?, server, pairing: None, ice_servers })
+        }
+        Err(error) => Err(error),
+    }
 }
 
 async fn step(pairing: &mut Pairing) -> Result<Vec<u8>, ConnectError> {

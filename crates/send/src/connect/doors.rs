@@ -88,8 +88,9 @@ impl Doors {
             }
             if let Some((session, place)) = self.obey(&mut tell).await? {
                 let Place { door, attempt, ice_servers } = place;
-                let pairing = Pairing { connection: self.connection, door, attempt };
-                return Ok(Met { session, pairing, ice_servers });
+                let server = self.connection.server().clone();
+                let pairing = Some(Pairing { connection: self.connection, door, attempt });
+                return Ok(Met { session, server, pairing, ice_servers });
             }
         }
     }
@@ -99,9 +100,10 @@ impl Doors {
         &mut self,
         tell: &mut impl FnMut(Visit),
     ) -> Result<Option<(wire::handshake::Session, Place)>, ConnectError> {
+        let mut broken = None;
         while let Some(output) = self.machine.poll_output() {
             match output {
-                Output::Say(message) => self.connection.send(&message).await?,
+                Output::Say(message) => broken = broken.or(self.connection.send(&message).await.err()),
                 Output::Open { code, reissued, ttl, codes_left } => {
                     let typed = code.map(|code| TypedDoor { code, reissued });
                     tell(Visit::Open { typed, ttl: Duration::from_secs(ttl.into()), codes_left });
@@ -110,11 +112,12 @@ impl Doors {
                 Output::Failed(failure) => tell(Visit::Failed(failure)),
                 // The user was told by what closed it.
                 Output::Shut { .. } => {}
+                // Whoever has proved that they know the password may be met again.
                 Output::Met(met) => return Ok(Some(*met)),
                 Output::Closed(why) => return Err(closed(why)),
             }
         }
-        Ok(None)
+        broken.map_or(Ok(None), |error| Err(error.into()))
     }
 }
 

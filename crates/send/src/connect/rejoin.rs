@@ -1,17 +1,20 @@
 //! Where both sides of a session meet again after their connection broke (PROTOCOL.md §4.3, §6.1, §7).
 //!
 //! A [`Rejoin`] yields channels one after another, each under the next generation, with keys of its own. The rendezvous may
-//! have been restarted meanwhile: whoever names the slot first makes it.
+//! have been restarted meanwhile: whoever names the slot first makes it. A side that gives up while the two are apart says so
+//! there, or the other would look for it in vain.
 
 use std::time::Duration;
 
 use tokio::time::{Instant, interval, sleep, timeout, timeout_at};
 use url::Url;
 use wire::generation::MAX_GENERATIONS;
+use wire::handshake::is_confirmation;
 use wire::keys::SessionSecret;
 use wire::message::AbortReason;
 use wire::signal::{Meeting, Signal};
-use wire::signaling::{ClientMessage, Door, IceServer, Role, SIGNALING_VERSION, ServerMessage};
+use wire::signaling::{ClientMessage, Door, IceServer, Role, SIGNALING_VERSION, ServerMessage, Slot};
+use wire::transfer::SILENCE_LIMIT;
 
 use super::channel::{Opened, Signals, negotiate};
 use super::{Channel, ConnectError, Pairing, STEP_DEADLINE, refused};
@@ -20,6 +23,10 @@ use crate::signaling::{Connection, SignalingError};
 
 /// How long two sides try to meet again. The rendezvous keeps an empty slot as long.
 const REJOIN_DEADLINE: Duration = Duration::from_mins(10);
+
+/// How long they do before there was a path between them. Nothing is lost then but a code, and one that left on purpose cannot be
+/// told from one that lost its way to the rendezvous.
+const FIRST_DEADLINE: Duration = Duration::from_secs(10);
 
 /// How long the rendezvous may take to accept a connection. Short, so that a path that is back is not waited for behind a
 /// connection that was begun without it.
@@ -43,8 +50,12 @@ const PROBE_INTERVAL: Duration = Duration::from_secs(2);
 /// A rendezvous that does not answer that for so long is gone.
 const PROBE_DEADLINE: Duration = Duration::from_secs(6);
 
+/// How long a side that leaves waits for the other, to tell it: long enough for one that has yet to notice that the connection
+/// broke, and no longer than somebody who pressed Ctrl-C waits.
+const LEAVE_DEADLINE: Duration = SILENCE_LIMIT.saturating_add(Duration::from_secs(2));
+
 /// What one side of a session needs to find the other again. It lives in memory only, and as long as its process.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Rejoin {
     server: Url,
     secret: SessionSecret,
@@ -52,12 +63,25 @@ pub struct Rejoin {
     stun: Vec<IceServer>,
     /// The highest generation that this side has seen.
     highest: u32,
+    /// What the sender repeats first until the receiver has shown that it has it (PROTOCOL.md §5.6).
+    confirmation: Option<Vec<u8>>,
 }
 
 impl Rejoin {
-    /// For a session whose first generation is open.
-    pub(super) fn new(server: Url, secret: SessionSecret, role: Role, stun: Vec<IceServer>) -> Self {
-        Self { server, secret, role, stun, highest: 1 }
+    /// For a session whose first generation is about to be opened.
+    pub(super) fn new(
+        server: Url,
+        secret: SessionSecret,
+        role: Role,
+        stun: Vec<IceServer>,
+        confirmation: Option<Vec<u8>>,
+    ) -> Self {
+        Self { server, secret, role, stun, highest: 1, confirmation }
+    }
+
+    /// A generation is open: the receiver has what it had to verify.
+    pub(super) fn handle_open(&mut self) {
+        self.confirmation = None;
     }
 
     /// Meets the other side again and opens the next generation, however many attempts that takes within ten minutes.
@@ -65,16 +89,24 @@ impl Rejoin {
     /// # Errors
     /// [`ConnectError::Aborted`] when the other side gave up; how the last attempt failed when ten minutes are over.
     pub async fn again(&mut self) -> Result<Channel, ConnectError> {
-        let deadline = Instant::now() + REJOIN_DEADLINE;
+        self.search(Instant::now() + REJOIN_DEADLINE).await
+    }
+
+    /// As [`Rejoin::again`], for a session without a generation so far: within seconds.
+    pub(super) async fn soon(&mut self) -> Result<Channel, ConnectError> {
+        self.search(Instant::now() + FIRST_DEADLINE).await
+    }
+
+    /// Tries until `deadline` to find the other side, and then as long as it takes to open a generation.
+    async fn search(&mut self, deadline: Instant) -> Result<Channel, ConnectError> {
         let mut backoff = FIRST_BACKOFF;
         loop {
             if self.highest >= FREE_GENERATIONS {
                 sleep(LONGEST_BACKOFF).await;
             }
-            let error = match timeout_at(deadline, self.attempt()).await {
-                Ok(Ok(channel)) => return Ok(channel),
-                Ok(Err(error)) => error,
-                Err(_) => return Err(ConnectError::PeerLeft),
+            let error = match self.attempt(deadline).await {
+                Ok(channel) => return Ok(channel),
+                Err(error) => error,
             };
             tracing::info!(%error, "not reconnected yet");
             if is_final(&error) || Instant::now() + backoff >= deadline {
@@ -88,12 +120,38 @@ impl Rejoin {
         }
     }
 
-    async fn attempt(&mut self) -> Result<Channel, ConnectError> {
-        let mut connection = Connection::connect(&self.server, CONNECT_DEADLINE).await?;
-        let (slot, role) = (self.secret.resume_slot(), self.role);
-        connection.send(&ClientMessage::Meet { v: SIGNALING_VERSION, slot, role }).await?;
+    /// Tells the other side, should it be looking for this one, that this one gives up; returns when it has heard that, when the
+    /// rendezvous cannot be reached, or after a few seconds.
+    pub async fn leave(self, reason: AbortReason) {
+        let told = timeout(LEAVE_DEADLINE, self.tell(reason)).await;
+        tracing::info!(?told, "left while apart");
+    }
+
+    async fn tell(&self, reason: AbortReason) -> Result<(), ConnectError> {
+        let mut connection = self.join().await?;
         loop {
-            let (attempt, mut ice_servers) = paired(&mut connection).await?;
+            let (attempt, _) = paired(&mut connection).await?;
+            let mut pairing = Pairing { connection, door: Door::Meeting, attempt };
+            match self.say(&mut pairing, reason).await {
+                Err(ConnectError::PeerLeft) => connection = pairing.connection,
+                other => return other,
+            }
+        }
+    }
+
+    /// Says over one pairing that this side gives up, and waits for the other to leave because of it.
+    async fn say(&self, pairing: &mut Pairing, reason: AbortReason) -> Result<(), ConnectError> {
+        let mut signals = self.greet(pairing).await?;
+        signals.send(&Signal::Abort { reason: reason.code() }).await?;
+        while pairing.recv().await.is_ok() {}
+        Ok(())
+    }
+
+    async fn attempt(&mut self, deadline: Instant) -> Result<Channel, ConnectError> {
+        let mut connection = self.join().await?;
+        loop {
+            let coming = timeout_at(deadline, paired(&mut connection)).await;
+            let (attempt, mut ice_servers) = coming.map_err(|_| ConnectError::PeerLeft)??;
             ice_servers.extend(self.stun.iter().cloned());
             let mut pairing = Pairing { connection, door: Door::Meeting, attempt };
             match self.negotiate(&mut pairing, ice_servers).await {
@@ -105,20 +163,38 @@ impl Rejoin {
         }
     }
 
-    /// New keys for the meeting, then a new transport and the next generation over it.
+    /// Goes to where both sides meet.
+    async fn join(&self) -> Result<Connection, ConnectError> {
+        join(&self.server, self.secret.resume_slot(), self.role).await
+    }
+
+    /// New keys for the meeting, under which this side says which generation it has seen.
+    async fn greet<'a>(&self, pairing: &'a mut Pairing) -> Result<Signals<'a>, ConnectError> {
+        if let Some(confirmation) = &self.confirmation {
+            pairing.send(confirmation).await?;
+        }
+        let (meeting, body) = Meeting::new(self.secret.clone(), self.role, entropy::seed()?);
+        pairing.send(&body).await?;
+        let mut theirs = step(pairing).await?;
+        if self.role == Role::Receiver && is_confirmation(&theirs) {
+            theirs = step(pairing).await?;
+        }
+        let (sealer, opener) = meeting.receive(&theirs)?;
+        let mut signals = Signals { pairing, sealer, opener, generation: 0 };
+        signals.send(&Signal::Generations { highest: self.highest }).await?;
+        Ok(signals)
+    }
+
+    /// A meeting, then a new transport and the next generation over it.
     async fn negotiate(
         &mut self,
         pairing: &mut Pairing,
         ice_servers: Vec<IceServer>,
     ) -> Result<Opened, ConnectError> {
-        let (meeting, body) = Meeting::new(self.secret.clone(), self.role, entropy::seed()?);
-        pairing.send(&body).await?;
-        let theirs = timeout(STEP_DEADLINE, pairing.recv()).await.map_err(|_| ConnectError::NoPath)??;
-        let (sealer, opener) = meeting.receive(&theirs)?;
-        let mut signals = Signals { pairing, sealer, opener, generation: 0 };
-        signals.send(&Signal::Generations { highest: self.highest }).await?;
+        let mut signals = self.greet(pairing).await?;
         let highest =
             timeout(STEP_DEADLINE, signals.generations()).await.map_err(|_| ConnectError::NoPath)??;
+        self.confirmation = None;
         let next = self.highest.max(highest).saturating_add(1);
         if next > MAX_GENERATIONS {
             return Err(ConnectError::Aborted(AbortReason::Internal));
@@ -126,6 +202,41 @@ impl Rejoin {
         (self.highest, signals.generation) = (next, next);
         negotiate(&mut signals, &self.secret, self.role, ice_servers).await
     }
+}
+
+/// Listens where both sides meet again for the sender's confirmation, which got lost on its way to a receiver that has proved
+/// itself.
+///
+/// # Errors
+/// How the last attempt failed, when the sender has not come within seconds.
+pub(super) async fn confirmation(server: &Url, slot: Slot) -> Result<Vec<u8>, ConnectError> {
+    let deadline = Instant::now() + FIRST_DEADLINE;
+    loop {
+        let listening = async {
+            let mut connection = join(server, slot, Role::Receiver).await?;
+            let (attempt, _) = paired(&mut connection).await?;
+            step(&mut Pairing { connection, door: Door::Meeting, attempt }).await
+        };
+        match timeout_at(deadline, listening).await {
+            Ok(Ok(body)) => return Ok(body),
+            Ok(Err(error)) if Instant::now() + FIRST_BACKOFF >= deadline => return Err(error),
+            Ok(Err(error)) => tracing::info!(%error, "not confirmed yet"),
+            Err(_) => return Err(ConnectError::PeerLeft),
+        }
+        sleep(jittered(FIRST_BACKOFF)?).await;
+    }
+}
+
+/// Goes to where both sides meet.
+async fn join(server: &Url, slot: Slot, role: Role) -> Result<Connection, ConnectError> {
+    let mut connection = Connection::connect(server, CONNECT_DEADLINE).await?;
+    connection.send(&ClientMessage::Meet { v: SIGNALING_VERSION, slot, role }).await?;
+    Ok(connection)
+}
+
+/// The next body of the other side, which is there.
+async fn step(pairing: &mut Pairing) -> Result<Vec<u8>, ConnectError> {
+    timeout(STEP_DEADLINE, pairing.recv()).await.map_err(|_| ConnectError::NoPath)?
 }
 
 /// Waits for the other side to come, for as long as the rendezvous is there.

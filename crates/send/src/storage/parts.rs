@@ -47,7 +47,8 @@ pub(super) struct Parts {
 impl Parts {
     /// Whether a transfer of `manifest` has a record: one that is a single file has its partial's.
     pub(super) fn are_of(manifest: &Manifest) -> bool {
-        !matches!(manifest.entries(), [only] if only.path.depth() == 1)
+        let entries = manifest.entries();
+        entries.len() != 1 || entries.first().is_some_and(|only| only.path.depth() > 1)
     }
 
     /// The record that an earlier transfer of the same files left in `dir`, if no other process goes on with it.
@@ -76,8 +77,8 @@ impl Parts {
     pub(super) fn create(dir: &Dir, manifest: &Manifest) -> io::Result<Self> {
         let record = Record::of(manifest).ok_or(io::ErrorKind::InvalidInput)?;
         for attempt in 1..=ATTEMPTS {
-            let top = manifest.entries().first().map_or("", |entry| entry.path.top());
-            let name = parts_name(top, attempt);
+            let name =
+                parts_name(manifest.entries().first().as_ref().map_or("", |entry| entry.path.top()), attempt);
             match create_private(dir, &name) {
                 Ok(file) => {
                     try_own(&file);

@@ -59,8 +59,9 @@ impl Placements {
     ) -> Result<Self, (String, io::Error)> {
         let mut placements = Self::default();
         let tops = manifest.top_level();
-        placements.taken.extend(tops.iter().map(|top| collision_key(top.name)));
-        for TopLevel { name, is_directory, .. } in tops {
+        placements.taken.extend(tops.iter().map(|top| collision_key(&top.name)));
+        for TopLevel { name, is_directory, .. } in &tops {
+            let (name, is_directory) = (&**name, *is_directory);
             let kind = if is_directory { Named::Directory } else { Named::File };
             let placement = match earlier {
                 Some(renamed) if is_directory => {

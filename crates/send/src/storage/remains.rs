@@ -76,13 +76,13 @@ impl Remains {
             if item.path.depth() > 1 && !in_directories {
                 continue;
             }
-            let Some((dir, name)) = remains.locate(item) else { continue };
+            let Some((dir, name)) = remains.locate(&item) else { continue };
             let is_whole = in_directories && len_of(&dir, &name) == Some(size);
             if is_whole {
                 remains.present_len += size;
                 remains.found.push(Found { entry, place: Place::Whole });
             } else if partial_count < MAX_PARTIALS
-                && let Some((partial, len, synced_len)) = Partial::resume(&dir, subject(item))
+                && let Some((partial, len, synced_len)) = Partial::resume(&dir, subject(&item))
             {
                 partial_count += 1;
                 let len = len.min(size.saturating_sub(1));
@@ -91,7 +91,7 @@ impl Remains {
                     Place::Partial { partial: Box::new(partial), len, synced_len: synced_len.min(len) };
                 remains.found.push(Found { entry, place });
             } else if item.path.depth() > 1 {
-                Partial::remove_unrecorded(&dir, subject(item));
+                Partial::remove_unrecorded(&dir, subject(&item));
             }
         }
         remains
@@ -114,7 +114,7 @@ impl Remains {
             match place {
                 Place::Whole => {
                     let size = item.kind.size();
-                    let opened = self.locate(item).and_then(|(dir, name)| open_regular(&dir, &name).ok());
+                    let opened = self.locate(&item).and_then(|(dir, name)| open_regular(&dir, &name).ok());
                     let marks = opened.and_then(|whole| hash_to(&whole, &[size], &mut progress));
                     if let Some((offset, hasher)) = marks.and_then(|mut marks| marks.pop()) {
                         let digest = hasher.finish();

@@ -15,6 +15,8 @@
 mod closing;
 mod error;
 #[cfg(test)]
+mod failing;
+#[cfg(test)]
 mod power;
 mod publishing;
 mod resuming;
@@ -202,8 +204,10 @@ impl Sink {
     pub fn write(&mut self, entry: usize, offset: u64, data: &[u8]) -> Result<(), SinkError> {
         self.collect_flushed()?;
         self.begin(entry)?;
-        let path =
-            || self.root.join(self.manifest.entries().get(entry).map_or("", |entry| entry.path.as_str()));
+        let path = || {
+            let item = self.manifest.entries().get(entry);
+            self.root.join(item.as_ref().map_or("", |item| item.path.as_str()))
+        };
         let Some(writing) = &mut self.current else { return Err(SinkError::UnexpectedEntry { entry }) };
         if offset != writing.written_len {
             return Err(SinkError::OutOfOrder { path: path(), offset, expected: writing.written_len });
@@ -339,7 +343,7 @@ impl Sink {
         if declared.is_none_or(|len| len >= KEEP_LEN) {
             let manifest = Arc::clone(&self.manifest);
             if let Some(item) = manifest.entries().get(entry) {
-                partial.record(subject(item), 0).map_err(|error| self.failed("record", entry, error))?;
+                partial.record(subject(&item), 0).map_err(|error| self.failed("record", entry, error))?;
             }
         }
         self.set_state(entry, State::Writing);
@@ -358,8 +362,8 @@ impl Sink {
     /// The declared size of `entry`, if it is a file that has not come yet.
     fn expect(&self, entry: usize) -> Result<Option<u64>, SinkError> {
         let is_waiting = self.states.get(entry) == Some(&State::Waiting);
-        match self.manifest.entries().get(entry).filter(|_| is_waiting).map(|entry| &entry.kind) {
-            Some(EntryKind::File { size }) => Ok(Some(*size)),
+        match self.manifest.entries().kind(entry).filter(|_| is_waiting) {
+            Some(EntryKind::File { size }) => Ok(Some(size)),
             Some(EntryKind::Stream) => Ok(None),
             Some(EntryKind::Directory | EntryKind::Symlink { .. }) | None => {
                 Err(SinkError::UnexpectedEntry { entry })
@@ -373,7 +377,7 @@ impl Sink {
             return Err(SinkError::UnexpectedEntry { entry });
         };
         let dir = self.enter_parent(&item.path)?;
-        Partial::create(&dir, subject(item)).map_err(|error| self.failed("create", entry, error))
+        Partial::create(&dir, subject(&item)).map_err(|error| self.failed("create", entry, error))
     }
 
     /// The directory that `path` goes into, made if need be.

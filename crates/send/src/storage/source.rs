@@ -9,7 +9,7 @@ use cap_fs_ext::{FollowSymlinks, OpenOptionsFollowExt as _, OpenOptionsSyncExt a
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, Metadata, OpenOptions};
 use thiserror::Error;
-use wire::manifest::{Entry, EntryKind, Manifest, ManifestError, Purpose};
+use wire::manifest::{Entry, EntryKind, Manifest, ManifestError};
 use wire::safe_path::PathError;
 
 use super::Symlinks;
@@ -48,11 +48,7 @@ impl Source {
         for path in paths {
             walk.add(path)?;
         }
-        let (entries, origins, notices) = walk.finish();
-        if entries.is_empty() {
-            return Err(SourceError::Nothing);
-        }
-        let manifest = Manifest::new(Purpose::Files, entries)?;
+        let (manifest, origins, notices) = walk.finish()?;
         Ok(Self { manifest: Arc::new(manifest), origins: Arc::new(origins), notices })
     }
 
@@ -153,7 +149,7 @@ impl SourceReader {
     fn open(&mut self, entry: usize) -> Result<Reading, SourceError> {
         let walked = match self.manifest.entries().get(entry) {
             Some(Entry { kind: EntryKind::File { size }, mtime, .. }) => {
-                self.origins.fingerprint(entry, *size, *mtime)
+                self.origins.fingerprint(entry, size, mtime)
             }
             Some(_) | None => None,
         };
@@ -356,8 +352,8 @@ mod tests {
 
     use super::*;
 
-    fn sent(source: &Source) -> Vec<&str> {
-        source.manifest().entries().iter().map(|entry| entry.path.as_str()).collect()
+    fn sent(source: &Source) -> Vec<String> {
+        source.manifest().entries().iter().map(|entry| entry.path.to_string()).collect()
     }
 
     fn open(paths: &[PathBuf]) -> Result<Source, SourceError> {

@@ -1,13 +1,15 @@
 //! From the paths a user names to the entries of a manifest.
 
+use std::collections::hash_map::RandomState;
 use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
+use std::hash::BuildHasher as _;
 use std::path::{Component, Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, Metadata};
-use wire::manifest::{Entry, EntryKind, MAX_ENTRIES, Manifest, Purpose};
+use wire::manifest::{Entry, EntryKind, MAX_ENTRIES, Manifest, ManifestBuilder, Purpose};
 use wire::safe_path::{SafePath, sanitize_name};
 
 use super::Symlinks;
@@ -48,50 +50,45 @@ const EXAMPLES: usize = 100;
 pub(super) struct Fingerprint {
     pub(super) size: u64,
     mtime: i64,
-    mtime_nanos: u32,
-    inode: u64,
+    mark: u64,
 }
 
 impl Fingerprint {
     pub(super) fn of(metadata: &Metadata) -> Self {
         let modified = metadata.modified().map_or(UNIX_EPOCH, cap_std::time::SystemTime::into_std);
         let (mtime, mtime_nanos) = since_epoch(modified);
-        Self { size: metadata.len(), mtime, mtime_nanos, inode: inode(metadata) }
+        // Both whole where numbers of files are small, and mixed where they are not.
+        let mark = inode(metadata).rotate_left(32) ^ u64::from(mtime_nanos);
+        Self { size: metadata.len(), mtime, mark }
     }
 }
 
 /// Where the entries of a manifest come from: what is needed beside the manifest to find a file again and to know that
-/// it is the same. 16 bytes an entry, as there may be a million.
+/// it is the same. 8 bytes an entry, as there may be a million.
 #[derive(Debug, Default)]
 pub(super) struct Origins {
-    roots: Vec<PathBuf>,
-    entries: Vec<Origin>,
+    /// The arguments, each with the first entry that it gave.
+    roots: Vec<(usize, PathBuf)>,
+    /// What size and time do not tell of a file.
+    marks: Vec<u64>,
     /// The local names below their root of entries that are sent under others.
     renamed: HashMap<usize, Vec<OsString>>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Origin {
-    inode: u64,
-    mtime_nanos: u32,
-    root: u32,
 }
 
 impl Origins {
     /// What the file of `entry` was when it was walked; size and time are in the manifest.
     pub(super) fn fingerprint(&self, entry: usize, size: u64, mtime: i64) -> Option<Fingerprint> {
-        let Origin { inode, mtime_nanos, .. } = *self.entries.get(entry)?;
-        Some(Fingerprint { size, mtime, mtime_nanos, inode })
+        Some(Fingerprint { size, mtime, mark: *self.marks.get(entry)? })
     }
 
     /// The number of the argument that `entry` belongs to.
     pub(super) fn root_of(&self, entry: usize) -> Option<usize> {
-        usize::try_from(self.entries.get(entry)?.root).ok()
+        self.roots.partition_point(|(first, _)| *first <= entry).checked_sub(1)
     }
 
     /// An argument, by its number.
     pub(super) fn root_path(&self, root: usize) -> &Path {
-        self.roots.get(root).map_or_else(|| Path::new(""), PathBuf::as_path)
+        self.roots.get(root).map_or_else(|| Path::new(""), |(_, path)| path.as_path())
     }
 
     /// The local names of `entry` below its argument; none for the argument itself.
@@ -116,29 +113,30 @@ impl Origins {
 #[derive(Debug)]
 pub(super) struct Walk {
     symlinks: Symlinks,
-    entries: Vec<Entry>,
+    builder: ManifestBuilder,
     origins: Origins,
     notices: Notices,
-    tops: HashSet<String>,
+    tops: Taken,
     /// Local names from the argument to where the walk is.
     below: Vec<OsString>,
 }
 
-/// One name found in a directory.
+/// One name found in a directory: little, as there may be a million.
 struct Found {
-    name: OsString,
-    metadata: Metadata,
-    sent: String,
+    name: Box<OsStr>,
+    kind: Named,
+    /// The name it is sent under, if that is another.
+    sent: Option<Box<str>>,
 }
 
 impl Walk {
     pub(super) fn new(symlinks: Symlinks) -> Self {
         Self {
             symlinks,
-            entries: Vec::new(),
+            builder: ManifestBuilder::new(Purpose::Files),
             origins: Origins::default(),
             notices: Notices::default(),
-            tops: HashSet::new(),
+            tops: Taken::default(),
             below: Vec::new(),
         }
     }
@@ -154,10 +152,10 @@ impl Walk {
         })?;
         let metadata = Metadata::from_just_metadata(metadata);
         let name = own_name(path)?;
-        self.origins.roots.push(path.to_path_buf());
+        self.origins.roots.push((self.builder.entry_count(), path.to_path_buf()));
         let kind = if metadata.is_dir() { Named::Directory } else { Named::File };
         let portable = sanitize_name(&name.to_string_lossy());
-        let sent = distinct(&mut self.tops, &portable, kind);
+        let sent = self.tops.distinct(&portable, kind);
         let sent = self.parse(&sent)?;
         if sent.as_str() != name {
             self.note_renamed(&sent);
@@ -176,14 +174,17 @@ impl Walk {
     }
 
     /// What was found.
-    pub(super) fn finish(self) -> (Vec<Entry>, Origins, Notices) {
-        (self.entries, self.origins, self.notices)
+    pub(super) fn finish(self) -> Result<(Manifest, Origins, Notices), SourceError> {
+        if self.builder.entry_count() == 0 {
+            return Err(SourceError::Nothing);
+        }
+        Ok((self.builder.seal()?, self.origins, self.notices))
     }
 
     /// Walks what is in `dir`, which goes as `above`.
     fn walk(&mut self, dir: &Dir, above: &SafePath, spelling: Spelling) -> Result<(), SourceError> {
         for found in self.list(dir)? {
-            self.below.push(found.name.clone());
+            self.below.push(found.name.to_os_string());
             self.visit(dir, above, found, spelling)?;
             self.below.pop();
         }
@@ -197,9 +198,16 @@ impl Walk {
         found: Found,
         above_is: Spelling,
     ) -> Result<(), SourceError> {
-        let Found { name, metadata, sent } = found;
-        let spelling = if sent.as_str() == name { above_is } else { Spelling::Changed };
-        let is_renamed = sent.as_str() != name;
+        let Found { name, sent, .. } = found;
+        let metadata = match dir.symlink_metadata(&*name) {
+            Ok(metadata) => metadata,
+            // Removed since it was listed.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(SourceError::new("look at", &self.here(), error)),
+        };
+        let is_renamed = sent.is_some();
+        let spelling = if is_renamed { Spelling::Changed } else { above_is };
+        let sent = sent.map_or_else(|| name.to_string_lossy(), |sent| String::from(sent).into());
         let path = above.join(&sent).map_err(|source| SourceError::Path { path: self.here(), source })?;
         if metadata.is_symlink() {
             return self.visit_link(dir, path, &metadata);
@@ -215,7 +223,7 @@ impl Walk {
             self.note_renamed(&path);
         }
         if spelling == Spelling::Changed {
-            self.origins.renamed.insert(self.entries.len(), self.below.clone());
+            self.origins.renamed.insert(self.builder.entry_count(), self.below.clone());
         }
         let failed = |walk: &Self, error| SourceError::new("open", &walk.here(), error);
         if metadata.is_file() {
@@ -237,7 +245,7 @@ impl Walk {
             let kind = EntryKind::Symlink { target };
             let entry = Entry { path: path.clone(), kind: kind.clone(), mode: 0o777, mtime: 0 };
             // The rule for targets is the manifest's.
-            if Manifest::new(Purpose::Files, vec![entry]).is_ok() {
+            if Manifest::new(Purpose::Files, &[entry]).is_ok() {
                 return self.push(path, kind, metadata);
             }
         }
@@ -251,39 +259,35 @@ impl Walk {
         let mut all = Vec::new();
         for item in dir.entries().map_err(failed)? {
             let item = item.map_err(failed)?;
-            let name = item.file_name();
-            let metadata = match item.metadata() {
-                Ok(metadata) => metadata,
-                // Removed since it was listed.
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
-                Err(error) => return Err(SourceError::new("look at", &self.here().join(name), error)),
-            };
-            let sent = sanitize_name(&name.to_string_lossy());
-            all.push(Found { name, metadata, sent });
+            let is_directory = item.file_type().is_ok_and(|kind| kind.is_dir());
+            let kind = if is_directory { Named::Directory } else { Named::File };
+            all.push(Found { name: item.file_name().into(), kind, sent: None });
             if all.len() > MAX_ENTRIES {
                 return Err(SourceError::TooMany { limit: MAX_ENTRIES });
             }
         }
         all.sort_unstable_by(|one, other| one.name.cmp(&other.name));
-        let mut taken = HashSet::with_capacity(all.len());
+        let mut taken = Taken::default();
         // Names that can stay come first, so that a changed one does not take the place of another.
-        let (portable, changed): (Vec<&mut Found>, Vec<&mut Found>) =
-            all.iter_mut().partition(|found| found.name == *found.sent);
-        for found in portable.into_iter().chain(changed) {
-            let kind = if found.metadata.is_dir() { Named::Directory } else { Named::File };
-            found.sent = distinct(&mut taken, &found.sent, kind);
+        for is_portable in [true, false] {
+            for found in &mut all {
+                let repaired = sanitize_name(&found.name.to_string_lossy());
+                if (*found.name == *repaired) == is_portable {
+                    let sent = taken.distinct(&repaired, found.kind);
+                    found.sent = (*found.name != *sent).then(|| sent.into());
+                }
+            }
         }
         Ok(all)
     }
 
     fn push(&mut self, path: SafePath, kind: EntryKind, metadata: &Metadata) -> Result<(), SourceError> {
-        if self.entries.len() >= MAX_ENTRIES {
+        if self.builder.entry_count() >= MAX_ENTRIES {
             return Err(SourceError::TooMany { limit: MAX_ENTRIES });
         }
-        let Fingerprint { mtime, mtime_nanos, inode, .. } = Fingerprint::of(metadata);
-        let root = u32::try_from(self.origins.roots.len().saturating_sub(1)).unwrap_or(u32::MAX);
-        self.origins.entries.push(Origin { inode, mtime_nanos, root });
-        self.entries.push(Entry { path, kind, mode: mode(metadata), mtime });
+        let Fingerprint { mtime, mark, .. } = Fingerprint::of(metadata);
+        self.builder.push(&Entry { path, kind, mode: mode(metadata), mtime })?;
+        self.origins.marks.push(mark);
         Ok(())
     }
 
@@ -300,7 +304,7 @@ impl Walk {
 
     /// Where the walk is.
     fn here(&self) -> PathBuf {
-        let root = self.origins.roots.last().map_or_else(|| Path::new(""), PathBuf::as_path);
+        let root = self.origins.root_path(self.origins.roots.len().saturating_sub(1));
         self.below.iter().fold(root.to_path_buf(), |path, name| path.join(name))
     }
 }
@@ -323,17 +327,27 @@ fn own_name(path: &Path) -> Result<OsString, SourceError> {
         .ok_or_else(|| SourceError::Unnameable { path: path.to_path_buf() })
 }
 
-/// `name`, or its first number that no system takes for a name in `taken`; added there.
-fn distinct(taken: &mut HashSet<String>, name: &str, kind: Named) -> String {
-    let mut number = 0;
-    loop {
-        let candidate = numbered(name, kind, number);
-        let key = SafePath::parse(&candidate)
-            .map_or_else(|_| candidate.to_lowercase(), |path| path.collision_key());
-        if taken.insert(key) {
-            return candidate;
+/// Names that were given out in one directory, as hashes of their collision keys: two that are one by chance get a number that
+/// they do not need.
+#[derive(Debug, Default)]
+struct Taken {
+    keys: HashSet<u64>,
+    state: RandomState,
+}
+
+impl Taken {
+    /// `name`, or its first number that no system takes for a name that was given out; now it is.
+    fn distinct(&mut self, name: &str, kind: Named) -> String {
+        let mut number = 0;
+        loop {
+            let candidate = numbered(name, kind, number);
+            let key = SafePath::parse(&candidate)
+                .map_or_else(|_| candidate.to_lowercase(), |path| path.collision_key());
+            if self.keys.insert(self.state.hash_one(key)) {
+                return candidate;
+            }
+            number += 1;
         }
-        number += 1;
     }
 }
 

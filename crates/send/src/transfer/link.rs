@@ -4,8 +4,10 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
-use wire::message::Message;
+use tokio::time::timeout;
+use wire::message::{AbortReason, DeclineReason, Message};
 
 use super::Error;
 use super::pipe::{Draft, Opened, Pipe};
@@ -23,7 +25,12 @@ enum State {
         pairing: Box<Idle>,
         rejoin: Box<Rejoin>,
     },
-    Down(Search),
+    Down {
+        search: Search,
+        rejoin: Box<Rejoin>,
+        /// Why this side gives up, once it does.
+        farewell: Option<AbortReason>,
+    },
     /// Between two states, or at the end.
     Closed,
 }
@@ -82,7 +89,7 @@ impl Link {
                 beat = pulse.beat() => Wake::Beat(beat),
                 never = pairing.as_mut() => match never {},
             },
-            State::Down(search) => {
+            State::Down { search, .. } => {
                 let (rejoin, outcome) = search.await;
                 self.0 = State::Closed;
                 match outcome {
@@ -109,13 +116,15 @@ impl Link {
         match std::mem::replace(&mut self.0, State::Closed) {
             State::Up { pipe, mut rejoin, .. } => {
                 pipe.hang_up();
-                self.0 = State::Down(Box::pin(async move {
+                let leaving = rejoin.clone();
+                let search = Box::pin(async move {
                     let outcome = rejoin.again().await;
                     (rejoin, outcome)
-                }));
+                });
+                self.0 = State::Down { search, rejoin: leaving, farewell: None };
                 true
             }
-            other @ (State::Down(_) | State::Closed) => {
+            other @ (State::Down { .. } | State::Closed) => {
                 self.0 = other;
                 false
             }
@@ -127,10 +136,20 @@ impl Link {
         if let State::Up { pipe, .. } = &self.0 { Some(pipe.drafts.clone()) } else { None }
     }
 
-    /// Queues a message; waits while the path is busy. One for a generation that is over is not sent.
-    pub(super) async fn send(&self, message: &Message<'_>) {
-        if let State::Up { pipe, .. } = &self.0 {
-            let _ = pipe.drafts.send(Draft::of(message)).await;
+    /// Whether there is a channel.
+    pub(super) fn is_up(&self) -> bool {
+        matches!(self.0, State::Up { .. })
+    }
+
+    /// Queues a message; waits while the path is busy. Without a channel only that this side gives up is worth keeping, for
+    /// [`Link::close`] to say.
+    pub(super) async fn send(&mut self, message: &Message<'_>) {
+        match &mut self.0 {
+            State::Up { pipe, .. } => {
+                let _ = pipe.drafts.send(Draft::of(message)).await;
+            }
+            State::Down { farewell, .. } => *farewell = reason(message).or(*farewell),
+            State::Closed => {}
         }
     }
 
@@ -148,10 +167,30 @@ impl Link {
         }
     }
 
-    /// Sends what is queued and closes.
-    pub(super) async fn close(&mut self) {
-        if let State::Up { pipe, .. } = std::mem::replace(&mut self.0, State::Closed) {
-            pipe.close().await;
+    /// Sends what is queued and closes, within `patience`. Without a channel, tells the other side where both would have met
+    /// that this one gives up, if it does.
+    pub(super) async fn close(&mut self, patience: Duration) {
+        match std::mem::replace(&mut self.0, State::Closed) {
+            State::Up { pipe, .. } => {
+                let _ = timeout(patience, pipe.close()).await;
+            }
+            State::Down { search, rejoin, farewell: Some(reason) } => {
+                // Two at the meeting point would replace each other.
+                drop(search);
+                Box::pin(rejoin.leave(reason)).await;
+            }
+            State::Down { farewell: None, .. } | State::Closed => {}
         }
+    }
+}
+
+/// Why a side gives up that says this: in the words that there are where no channel is open.
+fn reason(message: &Message<'_>) -> Option<AbortReason> {
+    if let Message::Abort { reason, .. } = message {
+        Some(*reason)
+    } else if let Message::Decline { reason } = message {
+        Some(if *reason == DeclineReason::NoSpace { AbortReason::DiskFull } else { AbortReason::Cancelled })
+    } else {
+        None
     }
 }

@@ -23,7 +23,7 @@ use super::saving::Saving;
 use super::tally::resumed;
 use super::{Error, PROGRESS_INTERVAL};
 use crate::connect::{Channel, Rejoin};
-use crate::report::{Ask, AskError, Consent, Event, Interruption, Reporter, Summary, Warning};
+use crate::report::{Ask, AskError, Consent, Event, Interruption, Reporter, Warning};
 use crate::storage::{Checked, SinkError, SinkOptions};
 
 /// How long a receiver that fails takes to tell the other side: twice, to say it and to see it gone.
@@ -42,19 +42,6 @@ pub struct Receiving {
     pub restart: bool,
 }
 
-/// What a completed transfer amounted to.
-#[derive(Clone, Debug)]
-pub struct Received {
-    /// What was received.
-    pub what: Summary,
-    /// Bytes of files that crossed the network.
-    pub moved: u64,
-    /// From consent to the last byte on disk.
-    pub elapsed: Duration,
-    /// Where it is: the file, or the directory of several.
-    pub place: PathBuf,
-}
-
 /// Why a transfer failed, and what it leaves on this machine.
 #[derive(Debug)]
 pub struct Failure {
@@ -70,6 +57,9 @@ pub struct Failure {
 
 /// Receives through `channel`, and those that `rejoin` gives when it breaks, into a directory, once the user has agreed.
 ///
+/// [`Event::Finished`] comes as soon as everything is in place. It returns when the sender knows of it too: a sender that lost the
+/// connection at the very end is waited for as long as it looks for this side.
+///
 /// # Errors
 /// [`Failure`]. The sender is told why, as far as it can be reached. Cancelling `cancel` gives [`Error::Interrupted`].
 pub async fn receive(
@@ -77,7 +67,7 @@ pub async fn receive(
     receiving: Receiving,
     (reporter, ask): (&dyn Reporter, &dyn Ask),
     cancel: &CancellationToken,
-) -> Result<Received, Failure> {
+) -> Result<(), Failure> {
     let link = Link::up(channel, rejoin).map_err(|error| Failure::new(Error::Thread(error)))?;
     let mut machine = transfer::Receiver::new();
     machine.handle_generation();
@@ -110,13 +100,13 @@ enum Wake {
 }
 
 impl Task<'_> {
-    async fn run(mut self, cancel: &CancellationToken) -> Result<Received, Failure> {
+    async fn run(mut self, cancel: &CancellationToken) -> Result<(), Failure> {
         let outcome = self.work(cancel).await;
         // Whether the last words arrive changes nothing about what happened.
         let _ = timeout(FAREWELL_DEADLINE, self.say_the_rest()).await;
-        let _ = timeout(FAREWELL_DEADLINE, self.link.close()).await;
+        self.link.close(FAREWELL_DEADLINE).await;
         match (self.saving, outcome) {
-            (Some(saving), outcome) => saving.end(outcome, &self.receiving.output).await,
+            (Some(saving), outcome) => saving.end(outcome, &self.receiving.output, self.reporter).await,
             (None, Ok(())) => Err(Failure::new(Error::Lost)),
             (None, Err(error)) => Err(Failure::new(error)),
         }
@@ -141,6 +131,8 @@ impl Task<'_> {
                     self.reporter.report(super::connected(path));
                     self.machine.handle_generation();
                     self.ask_held();
+                    // It says DONE again.
+                    self.saving.iter_mut().for_each(Saving::linger);
                 }
                 Wake::Link(LinkWake::Failed(error)) => return Err(error),
                 Wake::Answered(answer) => self.decide(answer)?,
@@ -167,6 +159,7 @@ impl Task<'_> {
         let saving = self.saving.as_mut();
         let is_waiting = saving.as_ref().is_some_and(|saving| !saving.next.is_empty());
         let complete_since = saving.as_ref().and_then(|saving| saving.complete_since);
+        let lingering_since = complete_since.filter(|_| self.link.is_up());
         let (question, checking) = match self.offered.as_mut() {
             Some(offered) => (offered.question.as_mut(), offered.checking.as_mut()),
             None => (None, None),
@@ -187,7 +180,7 @@ impl Task<'_> {
             answer = maybe(question) => Wake::Answered(answer),
             checked = maybe(checking) => Wake::Checked(checked),
             _ = progress.tick(), if is_moving => Wake::Progress,
-            () = maybe(complete_since.map(|since| sleep_until(since + DONE_LINGER))) => Wake::NobodyKnows,
+            () = maybe(lingering_since.map(|since| sleep_until(since + DONE_LINGER))) => Wake::NobodyKnows,
         }
     }
 
@@ -242,10 +235,15 @@ impl Task<'_> {
             Interruption { kept: 0, total }
         };
         let interruption = saving.map_or_else(nothing, |saving| saving.tally.interruption());
-        // Nothing is missing once everything is here; the sender has only not said yet that it knows.
-        if self.link.break_down() && !self.machine.is_complete() {
-            self.reporter.report(Event::Reconnecting(interruption));
+        if !self.link.break_down() {
+            return;
         }
+        // Nothing is missing once everything is here; the sender has only not said yet that it knows.
+        self.reporter.report(if self.machine.is_complete() {
+            Event::Warning(Warning::SenderUnaware)
+        } else {
+            Event::Reconnecting(interruption)
+        });
     }
 
     /// Asks the disk what is there, if the sender has to be told.
@@ -335,14 +333,13 @@ impl Task<'_> {
             }
             Report::Finished { unkept_attributes } => {
                 if let Some(saving) = &mut self.saving {
-                    saving.tally.complete();
                     saving.complete_since = Some(tokio::time::Instant::now());
                     if unkept_attributes > 0 {
                         let warning = Warning::AttributesNotKept(saving.place.clone());
                         self.reporter.report(Event::Warning(warning));
                     }
+                    saving.tell_finished(self.reporter);
                 }
-                self.report_progress();
                 self.machine.handle_finished();
             }
             Report::Failed { file, error } => return Err(self.give_up(error, file)),

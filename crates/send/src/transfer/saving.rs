@@ -13,9 +13,9 @@ use wire::transfer::receiver::Held;
 use super::Error;
 use super::disk::{Disk, Job, Remains, Report};
 use super::pipe::spawn;
-use super::receive::{Failure, Received};
+use super::receive::Failure;
 use super::tally::{Tally, summary};
-use crate::report::{Event, Reporter, Warning};
+use crate::report::{Direction, Event, Finished, Reporter, Warning};
 use crate::storage::Sink;
 
 /// Records that wait for the disk. The credit bounds what can be on its way; this only hides that a thread is woken.
@@ -36,7 +36,7 @@ pub(super) struct Saving {
     /// What is on the disk, when it was asked for after a break.
     pub(super) held: Option<oneshot::Receiver<Vec<Held>>>,
     pub(super) place: PathBuf,
-    /// When everything was in place; the sender has to hear of it within a while.
+    /// When the sender was told that everything is in place; it has a while to say that it knows.
     pub(super) complete_since: Option<Instant>,
 }
 
@@ -87,18 +87,47 @@ impl Saving {
         self.held = Some(held);
     }
 
+    /// Everything is in place: tells so, in numbers.
+    pub(super) fn tell_finished(&self, reporter: &dyn Reporter) {
+        let Self { manifest, tally, place, .. } = self;
+        tally.complete();
+        tally.report(reporter);
+        reporter.report(Event::Finished(Finished {
+            direction: Direction::Receive,
+            what: summary(manifest),
+            moved: tally.moved(),
+            elapsed: tally.elapsed(),
+            place: Some(place.clone()),
+        }));
+    }
+
+    /// The sender is told again that everything is in place, and has as long as before to say that it knows.
+    pub(super) fn linger(&mut self) {
+        self.complete_since = self.complete_since.map(|_| Instant::now());
+    }
+
     /// Lets the disk thread end, and says what came of it. What was complete and verified is received, whatever the other side
     /// said then or this side's user wanted: nothing of it can be taken back.
-    pub(super) async fn end(self, outcome: Result<(), Error>, output: &Path) -> Result<Received, Failure> {
-        let Self { manifest, tally, jobs, next, reports, remains, place, .. } = self;
-        drop((jobs, next, reports));
-        let received =
-            || Received { what: summary(&manifest), moved: tally.moved(), elapsed: tally.elapsed(), place };
-        let Err(error) = outcome else { return Ok(received()) };
-        let remains = timeout(DISK_DEADLINE, remains).await.ok().and_then(Result::ok);
+    pub(super) async fn end(
+        mut self,
+        outcome: Result<(), Error>,
+        output: &Path,
+        reporter: &dyn Reporter,
+    ) -> Result<(), Failure> {
+        let Err(error) = outcome else { return Ok(()) };
+        // Its queues are what the thread waits for.
+        let (closed, _) = mpsc::channel(1);
+        (self.jobs, self.next) = (closed, VecDeque::new());
+        self.reports.close();
+        let remains = timeout(DISK_DEADLINE, &mut self.remains).await.ok().and_then(Result::ok);
         if remains.as_ref().is_some_and(|remains| remains.is_complete) {
-            return Ok(received());
+            // Unless that was told already.
+            if self.complete_since.is_none() {
+                self.tell_finished(reporter);
+            }
+            return Ok(());
         }
+        let Self { manifest, .. } = self;
         let saved_count = remains.as_ref().map_or(0, |remains| remains.saved_count);
         let kept = remains.and_then(|remains| remains.kept);
         Err(Failure {

@@ -8,8 +8,8 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, interval, timeout_at};
 use tokio_util::sync::CancellationToken;
 use wire::message::{AbortReason, Message};
-use wire::transfer;
 use wire::transfer::sender::Output;
+use wire::transfer::{self, TransferError};
 
 use super::link::{Link, Wake};
 use super::pipe::{Opened, spawn};
@@ -91,7 +91,7 @@ impl Sending<'_> {
         let _ = timeout_at(deadline, self.say_the_rest()).await;
         let (closed, _) = mpsc::channel(1);
         drop(std::mem::replace(&mut self.jobs, closed));
-        let _ = timeout_at(deadline, self.link.close()).await;
+        self.link.close(deadline.saturating_duration_since(Instant::now())).await;
         outcome
     }
 
@@ -121,7 +121,7 @@ impl Sending<'_> {
                         self.reporter.report(super::connected(path));
                         self.begin_generation();
                     }
-                    Wake::Failed(error) => return Err(error),
+                    Wake::Failed(error) => return Err(self.judge(error)),
                 },
                 Some(report) = reports.recv() => self.take(report)?,
                 permit = self.jobs.clone().reserve_owned(), if self.next.is_some() => {
@@ -136,6 +136,14 @@ impl Sending<'_> {
         self.tally.complete();
         self.tally.report(self.reporter);
         Ok(())
+    }
+
+    /// What it means that there will be no other connection: a receiver that was sent everything may well have it, also when it
+    /// no longer waits to say so.
+    fn judge(&self, error: Error) -> Error {
+        const LEFT: TransferError = TransferError::Aborted { reason: AbortReason::Cancelled, file: None };
+        let is_gone = matches!(error, Error::Lost | Error::Peer(LEFT));
+        if is_gone && self.machine.has_sent_all() { Error::Unconfirmed } else { error }
     }
 
     /// A channel is open: what the reading thread still has to do is for one that is not.
@@ -201,8 +209,12 @@ impl Sending<'_> {
     /// Passes on what the machine still has to say.
     async fn say_the_rest(&mut self) {
         loop {
-            if let Some(job @ Job::Message(_)) = self.next.take() {
-                let _ = self.jobs.send(job).await;
+            if let Some(Job::Message(message)) = self.next.take() {
+                if self.link.is_up() {
+                    let _ = self.jobs.send(Job::Message(message)).await;
+                } else {
+                    self.link.send(&message).await;
+                }
             }
             self.decide();
             if self.next.is_none() {

@@ -8,11 +8,14 @@ use wire::manifest::Manifest;
 
 use crate::report::{Event, Interruption, Progress, Reporter, Summary};
 
+/// Entries from one whose beginning is known to the next; there may be a million.
+const START_INTERVAL: usize = 16;
+
 /// Bytes and files of one transfer. Everything before the byte that moved last is done, here or in an earlier attempt.
 #[derive(Debug)]
 pub(super) struct Tally {
     manifest: Arc<Manifest>,
-    /// Where each entry begins, were all of them one file, in bytes.
+    /// Where every so many entries begin, were all of them one file, in bytes.
     starts: Vec<u64>,
     position: AtomicU64,
     moved: AtomicU64,
@@ -23,13 +26,14 @@ pub(super) struct Tally {
 impl Tally {
     /// Nothing has moved yet.
     pub(super) fn new(manifest: Arc<Manifest>) -> Self {
-        let start = |next: &mut u64, size: u64| {
-            let start = *next;
-            *next = next.saturating_add(size);
-            Some(start)
-        };
-        let sizes = manifest.entries().iter().map(|entry| entry.kind.size());
-        let starts = sizes.scan(0, |next, size| start(next, size)).collect();
+        let mut starts = Vec::with_capacity(manifest.entries().len() / START_INTERVAL + 1);
+        let mut start = 0_u64;
+        for (index, kind) in manifest.entries().kinds_from(0).enumerate() {
+            if index.is_multiple_of(START_INTERVAL) {
+                starts.push(start);
+            }
+            start = start.saturating_add(kind.size());
+        }
         Self {
             manifest,
             starts,
@@ -53,9 +57,17 @@ impl Tally {
 
     /// `entry` goes on at byte `offset`.
     pub(super) fn go_to(&self, entry: u32, offset: u64) {
-        let start = usize::try_from(entry).ok().and_then(|entry| self.starts.get(entry)).copied();
+        let start = self.start_of(usize::try_from(entry).unwrap_or(usize::MAX));
         self.entry.store(entry, Ordering::Relaxed);
-        self.position.store(start.unwrap_or(0).saturating_add(offset), Ordering::Relaxed);
+        self.position.store(start.saturating_add(offset), Ordering::Relaxed);
+    }
+
+    /// Where `entry` begins, were all of them one file, in bytes.
+    fn start_of(&self, entry: usize) -> u64 {
+        let known = self.starts.get(entry / START_INTERVAL).copied().unwrap_or(0);
+        let first = entry - entry % START_INTERVAL;
+        let between = self.manifest.entries().kinds_from(first).take(entry % START_INTERVAL);
+        between.fold(known, |start, kind| start.saturating_add(kind.size()))
     }
 
     /// Everything is done.
@@ -96,16 +108,16 @@ impl Tally {
 /// That `entry` goes on behind its first `offset` bytes.
 pub(super) fn resumed(manifest: &Manifest, entry: u32, offset: u64) -> Event {
     let item = usize::try_from(entry).ok().and_then(|entry| manifest.entries().get(entry));
-    let name = item.map_or_else(|| Arc::from(""), |item| Arc::from(item.path.as_str()));
-    Event::Resumed { name, offset, size: item.map_or(0, |item| item.kind.size()) }
+    let size = item.as_ref().map_or(0, |item| item.kind.size());
+    Event::Resumed {
+        name: item.map_or_else(|| Arc::from(""), |item| Arc::from(item.path.as_str())),
+        offset,
+        size,
+    }
 }
 
 /// What a manifest holds, in one line.
 pub(super) fn summary(manifest: &Manifest) -> Summary {
-    let top_level = manifest.top_level();
-    let name = match top_level.as_slice() {
-        [only] => Some(Arc::from(only.name)),
-        _ => None,
-    };
+    let name = manifest.only_name().map(Arc::from);
     Summary { name, file_count: u64::from(manifest.file_count()), total_size: manifest.total_size() }
 }

@@ -171,6 +171,7 @@ fn warning(warning: &Warning) -> Value {
         }
         Warning::PlainHttp { server } => json!({ "warning": "plain_http", "server": server }),
         Warning::CodesNotRemembered => json!({ "warning": "codes_not_remembered" }),
+        Warning::SenderUnaware => json!({ "warning": "sender_unaware" }),
         Warning::AttributesNotKept(path) => json!({ "warning": "attributes_not_kept", "path": text(path) }),
     }
 }

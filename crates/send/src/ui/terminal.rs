@@ -205,6 +205,10 @@ fn warning_text(warning: &Warning) -> String {
         Warning::CodesNotRemembered => {
             "used codes cannot be remembered on this machine; type each code once only.".to_owned()
         }
+        Warning::SenderUnaware => {
+            "the connection broke before the sender heard of that; waiting for it. (Ctrl-C stops; all is saved)"
+                .to_owned()
+        }
         Warning::AttributesNotKept(file) => format!("permissions or times of {} could not be set.", path(file)),
     }
 }

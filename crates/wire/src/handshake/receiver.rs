@@ -8,7 +8,7 @@ use super::pake::Pake;
 use super::{Agreement, Confirmation, HandshakeError, Hello, Identities, Opening, Seed, Session, kind};
 use crate::code::Password;
 use crate::keys::KeySchedule;
-use crate::signaling::{Claim, Role};
+use crate::signaling::{Claim, Role, Slot};
 
 /// A receiver whose hello is on its way.
 #[derive(Debug)]
@@ -67,6 +67,11 @@ pub struct Confirmed {
 }
 
 impl Confirmed {
+    /// Where the sender repeats body 04, should it get lost. The receiver only listens there until it has verified that.
+    pub fn resume_slot(&self) -> Slot {
+        self.agreement.schedule.session().resume_slot()
+    }
+
     /// Takes body 04.
     ///
     /// # Errors

@@ -71,10 +71,12 @@ impl AwaitingConfirm {
         if !schedule.confirm(Role::Receiver).verify(&[transcript, &theirs.nonce], &theirs.mac) {
             return Err(HandshakeError::WrongPassword);
         }
-        let session = self.agreement.session(Role::Sender, &self.verifier_nonce, &theirs.nonce)?;
+        let mut session = self.agreement.session(Role::Sender, &self.verifier_nonce, &theirs.nonce)?;
         let parts: [&[u8]; 3] = [transcript, &theirs.nonce, &self.verifier_nonce];
         let own =
             Confirmation { mac: schedule.confirm(Role::Sender).mac(&parts), nonce: self.verifier_nonce };
-        Ok((session, own.encode(kind::CONFIRM_S)))
+        let confirmation = own.encode(kind::CONFIRM_S);
+        session.confirmation = Some(confirmation.clone());
+        Ok((session, confirmation))
     }
 }

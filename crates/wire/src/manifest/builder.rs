@@ -4,8 +4,8 @@ use sha2::{Digest, Sha256};
 
 use crate::manifest::names::Names;
 use crate::manifest::{
-    Entry, EntryKind, MAX_ENCODED_LEN, MAX_ENTRIES, MAX_PART_LEN, MAX_TEXT_LEN, Manifest, ManifestError,
-    Purpose,
+    Entries, Entry, EntryKind, MAX_ENCODED_LEN, MAX_ENTRIES, MAX_PART_LEN, MAX_TEXT_LEN, Manifest,
+    ManifestError, Purpose,
 };
 
 /// Collects the parts of a manifest as they arrive, checking each entry against all before it.
@@ -14,7 +14,7 @@ use crate::manifest::{
 #[derive(Debug)]
 pub struct ManifestBuilder {
     purpose: Purpose,
-    entries: Vec<Entry>,
+    entries: Entries,
     names: Names,
     hasher: Sha256,
     scratch: Vec<u8>,
@@ -28,7 +28,7 @@ impl ManifestBuilder {
     pub fn new(purpose: Purpose) -> Self {
         Self {
             purpose,
-            entries: Vec::new(),
+            entries: Entries::default(),
             names: Names::default(),
             hasher: Sha256::new_with_prefix([purpose.to_byte()]),
             scratch: Vec::new(),
@@ -49,7 +49,7 @@ impl ManifestBuilder {
         let mut rest = part;
         while !rest.is_empty() {
             let entry = Entry::decode(&mut rest, self.entries.len())?;
-            self.push(entry)?;
+            self.push(&entry)?;
         }
         Ok(())
     }
@@ -58,20 +58,20 @@ impl ManifestBuilder {
     ///
     /// # Errors
     /// The [`ManifestError`] of an entry that breaks a rule or contradicts an earlier one.
-    pub fn push(&mut self, entry: Entry) -> Result<(), ManifestError> {
+    pub fn push(&mut self, entry: &Entry) -> Result<(), ManifestError> {
         let index = self.entries.len();
         if index >= MAX_ENTRIES {
             return Err(ManifestError::TooManyEntries);
         }
         entry.check(index)?;
-        self.check_company(&entry)?;
+        self.check_company(entry)?;
         let encoded_len = self.encoded_len + entry.encoded_len();
         if encoded_len > MAX_ENCODED_LEN {
             return Err(ManifestError::TooLong);
         }
         let total_size = self.total_size.checked_add(entry.kind.size());
         let total_size = total_size.ok_or(ManifestError::TotalSize { index })?;
-        self.names.insert(&self.entries, &entry)?;
+        self.names.insert(&self.entries, entry)?;
 
         self.scratch.clear();
         entry.encode(&mut self.scratch);
@@ -111,12 +111,14 @@ impl ManifestBuilder {
     }
 
     /// The manifest of what was added.
-    pub(super) fn seal(self) -> Result<Manifest, ManifestError> {
+    ///
+    /// # Errors
+    /// [`ManifestError::Empty`].
+    pub fn seal(self) -> Result<Manifest, ManifestError> {
         if self.entries.is_empty() {
             return Err(ManifestError::Empty);
         }
-        let Self { purpose, mut entries, hasher, total_size, file_count, .. } = self;
-        entries.shrink_to_fit();
+        let Self { purpose, entries, hasher, total_size, file_count, .. } = self;
         Ok(Manifest { purpose, entries, digest: hasher.finalize().into(), total_size, file_count })
     }
 
@@ -133,7 +135,7 @@ impl ManifestBuilder {
                 | EntryKind::Stream => Err(ManifestError::NotAText { index }),
             };
         }
-        let follows_stream = self.entries.first().is_some_and(|first| first.kind == EntryKind::Stream);
+        let follows_stream = index == 1 && self.entries.kind(0) == Some(EntryKind::Stream);
         let is_late_stream = entry.kind == EntryKind::Stream && index > 0;
         if follows_stream || is_late_stream { Err(ManifestError::StreamNotAlone { index }) } else { Ok(()) }
     }

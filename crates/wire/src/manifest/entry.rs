@@ -52,7 +52,7 @@ impl EntryKind {
         }
     }
 
-    fn to_byte(&self) -> u8 {
+    pub(super) fn to_byte(&self) -> u8 {
         match self {
             Self::File { .. } => 1,
             Self::Directory => 2,

@@ -126,7 +126,7 @@ pub(super) fn resumable(manifest: &Manifest, file: u32, offset: u64) -> Result<(
 
 /// The size of a file, or `None` for what is no file.
 pub(super) fn file_size(manifest: &Manifest, file: u32) -> Option<Size> {
-    match manifest.entries().get(usize::try_from(file).ok()?)?.kind {
+    match manifest.entries().kind(usize::try_from(file).ok()?)? {
         EntryKind::File { size } => Some(Size::Declared(size)),
         EntryKind::Stream => Some(Size::Stream),
         EntryKind::Directory | EntryKind::Symlink { .. } => None,

@@ -199,6 +199,11 @@ impl Sender {
         self.state == State::Done
     }
 
+    /// Whether everything was sent, in this generation or an earlier one: from then on the receiver may have it all.
+    pub fn has_sent_all(&self) -> bool {
+        self.ended
+    }
+
     fn is_over(&self) -> bool {
         matches!(self.state, State::Done | State::Failed)
     }

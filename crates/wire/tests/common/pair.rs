@@ -118,7 +118,7 @@ impl Pair {
     /// Both ends of a session that offers these entries, before any generation.
     pub(crate) fn new(entries: Vec<(Entry, Option<Vec<u8>>)>) -> Self {
         let (entries, files): (Vec<_>, Vec<_>) = entries.into_iter().unzip();
-        let manifest = Arc::new(Manifest::new(Purpose::Files, entries).unwrap());
+        let manifest = Arc::new(Manifest::new(Purpose::Files, &entries).unwrap());
         Self {
             sessions: sessions(1),
             generation: 0,

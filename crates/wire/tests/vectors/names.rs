@@ -107,7 +107,7 @@ pub(crate) fn manifest(given: &Offer) -> Value {
             .map(listed)
             .collect::<Option<Vec<_>>>()
             .ok_or(ManifestError::Empty)
-            .and_then(|entries| Manifest::new(purpose, entries)),
+            .and_then(|entries| Manifest::new(purpose, &entries)),
         (None, Some(parts)) => received(purpose, parts, given.announced.as_ref().unwrap()),
         _ => panic!("either entries or parts"),
     };

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use cap_std::fs::Dir;
-use wire::manifest::{Entry, EntryKind};
+use wire::manifest::{Entries, Entry, EntryKind};
 
 use super::{KEEP_LEN, Saved, Sink, SinkError, State, Writing, modified, set_mode, subject};
 use crate::storage::flusher::sync_all;
@@ -56,9 +56,8 @@ impl Sink {
     pub fn finish(mut self) -> Result<Finished, SinkError> {
         let saved = self.flush()?;
         let is_missing =
-            |(entry, state): (&Entry, &State)| entry.kind.has_content() && *state != State::Saved;
-        let missing_count =
-            self.manifest.entries().iter().zip(&self.states).filter(|pair| is_missing(*pair)).count();
+            |(entry, state): &(Entry, &State)| entry.kind.has_content() && **state != State::Saved;
+        let missing_count = self.manifest.entries().iter().zip(&self.states).filter(is_missing).count();
         if missing_count > 0 {
             self.saved = saved;
             return Err(SinkError::Incomplete { missing_count });
@@ -124,7 +123,7 @@ impl Sink {
         synced_len: u64,
     ) -> Option<Kept> {
         let item = self.manifest.entries().get(entry)?;
-        let recorded = len >= KEEP_LEN && partial.record(subject(item), synced_len).is_ok();
+        let recorded = len >= KEEP_LEN && partial.record(subject(&item), synced_len).is_ok();
         if !recorded {
             partial.discard();
             return None;
@@ -138,7 +137,7 @@ impl Sink {
         let manifest = Arc::clone(&self.manifest);
         self.tree.forget();
         for (path, _) in directories(manifest.entries()).into_iter().rev() {
-            let local = self.local_names(path);
+            let local = self.local_names(&path);
             let local: Vec<&str> = local.iter().map(String::as_str).collect();
             if let Some((name, above)) = local.split_last().filter(|_| self.tree.is_made(&local)) {
                 // One that is not empty stays, and so does everything above it.
@@ -172,14 +171,14 @@ impl Sink {
         let manifest = Arc::clone(&self.manifest);
         let mut changed = Vec::new();
         for (path, listed) in directories(manifest.entries()).into_iter().rev() {
-            let local = self.local_names(path);
+            let local = self.local_names(&path);
             let local: Vec<&str> = local.iter().map(String::as_str).collect();
             let shown = self.root.join(local.join("/"));
             let dir = self.tree.reopen(&local).map_err(|error| SinkError::new("open", &shown, error))?;
             let Ok(handle) = readable(&dir) else { continue };
             if self.tree.is_made(&local) {
                 let item = listed.and_then(|entry| manifest.entries().get(entry));
-                self.keep_directory_attributes(&handle, item);
+                self.keep_directory_attributes(&handle, item.as_ref());
             }
             changed.push(Arc::new(handle));
             if changed.len() == DIRECTORY_BATCH {
@@ -219,18 +218,18 @@ impl Drop for Sink {
 }
 
 /// Every directory that entries name or lie in, in the order of paths, with its index where it is listed.
-fn directories(entries: &[Entry]) -> BTreeMap<&str, Option<usize>> {
-    let mut found = BTreeMap::new();
+fn directories(entries: &Entries) -> BTreeMap<Box<str>, Option<usize>> {
+    let mut found: BTreeMap<Box<str>, Option<usize>> = BTreeMap::new();
     for (index, entry) in entries.iter().enumerate() {
         let mut path = entry.path.as_str();
         if entry.kind == EntryKind::Directory {
-            found.insert(path, Some(index));
+            found.insert(path.into(), Some(index));
         }
         while let Some((above, _)) = path.rsplit_once('/') {
             if found.contains_key(above) {
                 break;
             }
-            found.insert(above, None);
+            found.insert(above.into(), None);
             path = above;
         }
     }

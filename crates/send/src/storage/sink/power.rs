@@ -53,8 +53,8 @@ fn sink(root: &Path, files: &[Vec<u8>]) -> Sink {
         mode: 0o644,
         mtime: 0,
     };
-    let entries = files.iter().enumerate().map(entry).collect();
-    let manifest = Arc::new(Manifest::new(Purpose::Files, entries).unwrap());
+    let entries: Vec<_> = files.iter().enumerate().map(entry).collect();
+    let manifest = Arc::new(Manifest::new(Purpose::Files, &entries).unwrap());
     let remains = OutputDir::open(root).unwrap().remains(&manifest).unwrap();
     let dir = Dir::open_ambient_dir(root, ambient_authority()).unwrap();
     let checked: Checked = remains.check(|_| {});

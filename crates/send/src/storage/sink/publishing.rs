@@ -20,7 +20,7 @@ impl Sink {
         self.set_state(verified.entry, State::Verified);
         let manifest = Arc::clone(&self.manifest);
         if let Some(item) = manifest.entries().get(verified.entry) {
-            self.keep_attributes(verified.partial.file(), item);
+            self.keep_attributes(verified.partial.file(), &item);
         }
         self.batch_len = self.batch_len.saturating_add(verified.len);
         self.batch.push(verified);
@@ -59,7 +59,7 @@ impl Sink {
                 let writing = self.current.as_mut().filter(is_it);
                 if let (Some(writing), Some(item)) = (writing, manifest.entries().get(entry)) {
                     // The file itself can still complete without its record.
-                    let _ = writing.partial.record(subject(item), len.min(writing.written_len));
+                    let _ = writing.partial.record(subject(&item), len.min(writing.written_len));
                 }
                 Ok(())
             }

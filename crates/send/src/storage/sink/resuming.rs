@@ -108,7 +108,7 @@ impl Sink {
         let Beginning { mut partial, mut marks, synced_len } = beginning;
         let Some((len, hasher)) = marks.pop() else { return Ok(None) };
         // The record first: it must not speak of bytes that are cut off.
-        let recorded = partial.record(subject(item), synced_len.min(len));
+        let recorded = partial.record(subject(&item), synced_len.min(len));
         let mut file = partial.file().as_ref();
         recorded
             .and_then(|()| file.set_len(len))

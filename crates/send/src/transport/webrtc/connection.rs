@@ -339,6 +339,10 @@ const RECEIVE_WINDOW_LEN: u32 = 4 << 20;
 /// What is sent and not yet acknowledged, in bytes: one receive window, so that the path is never idle for want of data.
 const SEND_BUFFER_LEN: usize = 4 << 20;
 
+/// What one side can have on its way to the other is never more than the other grants, so the credit never holds a path up and
+/// need not grow with it. Larger windows here need one that does (PROTOCOL.md §8.3 allows 32 MiB).
+const _: () = assert!(RECEIVE_WINDOW_LEN as u64 + SEND_BUFFER_LEN as u64 <= wire::transfer::CREDIT_WINDOW);
+
 /// Bytes of SCTP in one datagram: 1,280, which every path must carry (RFC 8200 §5), less the headers of IPv6, UDP, TURN and
 /// DTLS. Nobody finds out what a path carries beyond that, and a datagram too long for it is lost every time.
 const SCTP_MTU: u32 = 1_191;

@@ -48,7 +48,7 @@ impl Offer {
     }
 
     pub(super) fn manifest(&self) -> Result<Manifest, ManifestError> {
-        Manifest::new(Purpose::Files, self.entries.clone())
+        Manifest::new(Purpose::Files, &self.entries)
     }
 
     /// What a directory here is called there. Empty names, as of a path that begins with `/`, do not count.

@@ -311,7 +311,7 @@ mod tests {
             let entry =
                 Entry { path: path.clone(), kind: EntryKind::File { size: 5 }, mode: 0o644, mtime: 0 };
             session.outbox.clear();
-            session.ask(Arc::new(Manifest::new(purpose, vec![entry]).unwrap()));
+            session.ask(Arc::new(Manifest::new(purpose, &[entry]).unwrap()));
             let asked: Value = serde_json::from_str(&session.poll().unwrap()).unwrap();
             assert_eq!((&asked["do"], &asked["isText"]), (&json!("ask"), &json!(is_text)));
         }
