@@ -316,7 +316,7 @@ impl Connection {
         match &self.stage {
             Stage::Talking(_) => self.signal(&Signal::Abort { reason: reason.code() }),
             Stage::Apart | Stage::Waiting(_) | Stage::Keying(_) => {
-                self.leaving = Some(reason).filter(|_| self.was_open)
+                self.leaving = Some(reason).filter(|_| self.was_open);
             }
         }
     }

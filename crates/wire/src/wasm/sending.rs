@@ -287,7 +287,7 @@ impl Sending {
     #[wasm_bindgen(js_name = handleAwake)]
     pub fn handle_awake(&mut self, now: f64) {
         let now = time(now);
-        (self.pulse.beat, self.pulse.heard) = (now, now.saturating_sub(SILENCE_LIMIT - AWAKE_PATIENCE));
+        (self.pulse.beat, self.pulse.heard) = (now, (now + AWAKE_PATIENCE).saturating_sub(SILENCE_LIMIT));
         self.ping();
     }
 

@@ -190,13 +190,12 @@ impl Session {
         if self.size(file) != Some(offset) {
             return;
         }
-        let (found, is_held) = match self.progress.finish_earlier(file, offset) {
-            Some(found) => (found, true),
-            None => {
-                self.rewind(file, offset);
-                (self.progress.finish(file, offset), false)
-            }
-        };
+        let earlier = self.progress.finish_earlier(file, offset);
+        let is_held = earlier.is_some();
+        let found = earlier.unwrap_or_else(|| {
+            self.rewind(file, offset);
+            self.progress.finish(file, offset)
+        });
         self.outbox.push_back(Output::Commit { file, len: offset, sha256: format!("{found:x}"), is_held });
     }
 

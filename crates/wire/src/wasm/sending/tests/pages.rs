@@ -298,7 +298,7 @@ fn a_connection_that_breaks_again_and_again_gets_there_in_the_end() {
 }
 
 #[test]
-fn who_gives_up_while_the_two_are_apart_tells_the_other_when_it_comes() {
+fn a_receiver_that_gives_up_while_the_two_are_apart_tells_the_sender() {
     let entropy = [9; 64];
     let mut both = Both::new(&files());
     both.run(2);
@@ -311,7 +311,10 @@ fn who_gives_up_while_the_two_are_apart_tells_the_other_when_it_comes() {
     both.run(usize::MAX);
     assert!(!both.other.session.is_leaving());
     assert_eq!(both.page.end(), Some("receiver-cancelled"));
+}
 
+#[test]
+fn a_sender_that_gives_up_while_the_two_are_apart_tells_the_receiver() {
     let mut both = Both::new(&files());
     both.run(2);
     both.cut();
