@@ -13,6 +13,8 @@
 
 mod disturbances;
 mod harness;
+mod interruption;
+mod netlab;
 
 use clap::Parser;
 

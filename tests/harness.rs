@@ -5,7 +5,7 @@
 //! with everything the process has said, and every value ends what it has started.
 
 mod bins;
-mod lab;
+mod disk;
 mod machine;
 mod peer;
 mod rendezvous;
@@ -17,7 +17,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 pub(crate) use bins::bins;
-pub(crate) use lab::{HUB, Lab};
+pub(crate) use disk::Disk;
 pub(crate) use machine::Machine;
 pub(crate) use peer::{Ended, Peer, text};
 pub(crate) use rendezvous::Rendezvous;

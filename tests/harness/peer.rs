@@ -88,6 +88,15 @@ impl Peer {
         event
     }
 
+    /// How many bytes it has said are done.
+    pub(crate) fn done(&self) -> u64 {
+        let text = self.out.text();
+        let events = text.split_inclusive('\n').filter(|line| line.ends_with('\n')).map(parse);
+        let done =
+            events.filter(|event| event["event"] == "progress").filter_map(|event| event["done"].as_u64());
+        done.max().unwrap_or(0)
+    }
+
     /// Waits until so many bytes are done; `false` when it is over before that.
     pub(crate) fn progresses_to(&mut self, done: u64) -> bool {
         self.comes_to(|event| event["event"] == "progress" && event["done"].as_u64() >= Some(done.max(1)))

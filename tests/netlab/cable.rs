@@ -1,0 +1,93 @@
+//! A cable between a machine and the switch.
+
+use super::namespace::{Namespace, Traffic};
+
+/// The machine's end of every cable.
+const INTERFACE: &str = "eth0";
+
+/// What the switch does: everything that comes from a port of the set or goes to one is dropped, its own questions for
+/// addresses too.
+const RULES: &str = "\
+    add table bridge cables; \
+    add set bridge cables cut { type ifname; }; \
+    add chain bridge cables inbound { type filter hook prerouting priority -300; }; \
+    add rule bridge cables inbound iifname @cut drop; \
+    add chain bridge cables outbound { type filter hook postrouting priority 300; }; \
+    add rule bridge cables outbound oifname @cut drop";
+
+/// How a cable fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// Every packet is lost, both ways, and nobody is told.
+    Silent,
+    /// It is pulled out: both ends see that there is no link.
+    Unplugged,
+}
+
+/// A cable, whose other end is a port of the switch.
+pub(crate) struct Cable {
+    switch: Namespace,
+    space: Namespace,
+    port: &'static str,
+}
+
+/// Makes a switch of an empty network.
+pub(super) fn prepare_switch(switch: &Namespace) {
+    switch.run("ip", &["link", "add", "br0", "type", "bridge"]);
+    switch.run("ip", &["link", "set", "br0", "up"]);
+    switch.run("nft", &[RULES]);
+}
+
+impl Cable {
+    /// Connects a network to the switch, and gives it an address there.
+    pub(super) fn plug(switch: &Namespace, space: &Namespace, port: &'static str, address: &str) -> Self {
+        let machine = space.id().to_string();
+        let near = ["link", "add", "name", port, "type", "veth"];
+        switch.run("ip", &[&near[..], &["peer", "name", INTERFACE, "netns", &machine]].concat());
+        switch.run("ip", &["link", "set", port, "master", "br0", "up"]);
+        space.run("ip", &["addr", "add", &format!("{address}/24"), "dev", INTERFACE]);
+        space.run("ip", &["link", "set", INTERFACE, "up"]);
+        Self { switch: switch.clone(), space: space.clone(), port }
+    }
+
+    /// Interrupts it.
+    pub(crate) fn cut(&self, cut: Cut) {
+        match cut {
+            Cut::Silent => self.switch.run("nft", &[&format!("add {}", self.element())]),
+            Cut::Unplugged => self.switch.run("ip", &["link", "set", self.port, "down"]),
+        }
+    }
+
+    /// Mends what [`Cable::cut`] did.
+    pub(crate) fn restore(&self, cut: Cut) {
+        match cut {
+            Cut::Silent => self.switch.run("nft", &[&format!("delete {}", self.element())]),
+            Cut::Unplugged => self.switch.run("ip", &["link", "set", self.port, "up"]),
+        }
+    }
+
+    fn element(&self) -> String {
+        format!("element bridge cables cut {{ {} }}", self.port)
+    }
+
+    /// Makes it as slow as `mbit` megabits per second each way, with a queue in which packets wait for up to `delay`
+    /// milliseconds while there are more.
+    pub(crate) fn narrow(&self, mbit: u32, delay: u32) {
+        let (rate, latency) = (format!("{mbit}mbit"), format!("{delay}ms"));
+        for (space, end) in [(&self.switch, self.port), (&self.space, INTERFACE)] {
+            let queue = ["qdisc", "replace", "dev", end, "root", "tbf"];
+            space.run("tc", &[&queue[..], &["rate", &rate, "burst", "128kb", "latency", &latency]].concat());
+        }
+    }
+
+    /// Makes it as fast as it was.
+    pub(crate) fn widen(&self) {
+        self.switch.run("tc", &["qdisc", "del", "dev", self.port, "root"]);
+        self.space.run("tc", &["qdisc", "del", "dev", INTERFACE, "root"]);
+    }
+
+    /// What the machine has received and sent.
+    pub(crate) fn traffic(&self) -> Traffic {
+        self.space.traffic(INTERFACE)
+    }
+}
