@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::harness::{Ended, Machine, NOTICED, Peer, Rendezvous, Snapshot, content};
-use crate::netlab::{Cut, Netlab, Traffic, stay_away};
+use crate::netlab::{Cut, Netlab, stay_away};
 
 const MIB: usize = 1024 * 1024;
 
@@ -82,16 +82,16 @@ pub(crate) struct Recovery {
     reconnected: bool,
     /// Bytes of the file that were sent more than once.
     again: u64,
-    /// What went over the sender's cable.
-    traffic: Traffic,
+    /// Bytes of all kinds that the sender's cable carried.
+    wire_len: u64,
 }
 
 impl fmt::Display for Recovery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { cut, lasted, resumed_after, reconnected, again, traffic } = self;
+        let Self { cut, lasted, resumed_after, reconnected, again, wire_len } = self;
         let how = if *reconnected { "over a new connection" } else { "over the same connection" };
         write!(f, "{cut:?} for {lasted:?}: goes on {resumed_after:.1?} after the network is back, {how}; ")?;
-        write!(f, "{again} bytes of {BIG_LEN} sent again, {} on the wire", traffic.sent)
+        write!(f, "{again} bytes of {BIG_LEN} sent again, {wire_len} on the wire")
     }
 }
 
@@ -102,6 +102,8 @@ pub(crate) fn outlive(lab: &Netlab, cut: Cut, lasted: Duration) -> Recovery {
     let server = Rendezvous::start_on(&lab.server);
     let alice = Machine::with_server(&server).on(&lab.alice);
     let bob = Machine::with_server(&server).on(&lab.bob);
+    let carried = || lab.alice.cable.traffic().sent;
+    let before = carried();
     let mut transfer = Interruption::prepare(alice, bob);
     let since = Instant::now();
     lab.bob.cable.cut(cut);
@@ -119,8 +121,7 @@ pub(crate) fn outlive(lab: &Netlab, cut: Cut, lasted: Duration) -> Recovery {
     let resumed_after = back.elapsed();
     let Survived { received, again, .. } = transfer.both_succeed(1);
     let reconnected = !received.events_of("reconnecting").is_empty();
-    let recovery =
-        Recovery { cut, lasted, resumed_after, reconnected, again, traffic: lab.alice.cable.traffic() };
+    let recovery = Recovery { cut, lasted, resumed_after, reconnected, again, wire_len: carried() - before };
     assert!(resumed_after < 10 * BACK_WITHIN, "{recovery}");
     recovery
 }

@@ -9,6 +9,7 @@ mod browser_view;
 mod chromium;
 mod cli;
 mod disks;
+mod disturbances;
 mod failures;
 mod harness;
 mod hostile;

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 pub(crate) use cable::Cut;
 use cable::{Cable, prepare_switch};
-pub(crate) use namespace::{Namespace, Traffic};
+pub(crate) use namespace::Namespace;
 
 /// A machine of a laboratory, and its cable.
 pub(crate) struct Host {
@@ -72,7 +72,7 @@ pub(crate) fn may_mount_and_connect() -> bool {
     is_root
 }
 
-/// Lets the time pass for which a network stays away: how long that is, is what is tested.
+/// Lets the time pass for which a network or a process stays away: how long that is, is what is tested.
 pub(crate) fn stay_away(duration: Duration) {
     std::thread::sleep(duration);
 }

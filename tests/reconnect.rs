@@ -6,9 +6,13 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
+use crate::disturbances::run_all;
 use crate::harness::{Machine, Rendezvous, content, local_network};
 use crate::interruption::{BIG, BIG_LEN, Interruption, Survived, number, outlive};
 use crate::netlab::{Cut, Netlab};
+
+/// A file that is sent in a moment, in bytes.
+const SMALL_LEN: usize = 2 * 1024 * 1024;
 
 /// A transfer under way between two machines that use `server`.
 fn through(server: &Rendezvous) -> Interruption {
@@ -117,4 +121,35 @@ fn a_cable_that_is_pulled_out_for_five_seconds_costs_no_more_than_what_was_in_fl
 #[test]
 fn a_cable_that_is_pulled_out_for_twenty_seconds_costs_no_more_than_what_was_in_flight() {
     cut(Cut::Unplugged, Duration::from_secs(20));
+}
+
+#[test]
+fn a_sender_that_did_not_hear_that_everything_arrived_learns_it_when_the_network_is_back() {
+    let Some(lab) = Netlab::new() else { return };
+    let server = Rendezvous::start_on(&lab.server);
+    let alice = Machine::with_server(&server).on(&lab.alice);
+    let bob = Machine::with_server(&server).on(&lab.bob);
+    alice.write("a.bin", &content(SMALL_LEN));
+    lab.bob.cable.narrow(20_000, 50);
+    let mut sending = alice.start(&["a.bin"]);
+    let mut receiving = bob.start(&["receive", &sending.code(), "--yes"]);
+    receiving.event("path");
+    // Bob's last word waits behind half a second of acknowledgements, and is lost with the cable.
+    lab.bob.cable.narrow_upload(64, 500);
+    receiving.event("saved");
+    lab.bob.cable.cut(Cut::Silent);
+    sending.event("reconnecting");
+    lab.bob.cable.widen();
+    lab.bob.cable.restore(Cut::Silent);
+    receiving.end().succeeded();
+    let sent = sending.end();
+    let finished = &sent.succeeded().events_of("finished")[0];
+    assert_eq!(number(&finished["moved"]), SMALL_LEN as u64, "nothing is sent again");
+    assert_eq!(bob.read("a.bin"), content(SMALL_LEN));
+}
+
+#[test]
+fn transfers_that_are_disturbed_at_random_arrive_as_they_were_sent() {
+    let failed = run_all(1_000..1_015, 3);
+    assert!(failed.is_empty(), "not the ones of these seeds: {failed:?}");
 }

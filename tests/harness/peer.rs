@@ -98,13 +98,8 @@ impl Peer {
     }
 
     /// Waits until so many bytes are done; `false` when it is over before that.
-    pub(crate) fn progresses_to(&mut self, done: u64) -> bool {
+    pub(crate) fn progresses_to(&self, done: u64) -> bool {
         self.comes_to(|event| event["event"] == "progress" && event["done"].as_u64() >= Some(done.max(1)))
-    }
-
-    /// Waits until it has lost its peer; `false` when it is over before that.
-    pub(crate) fn reconnects(&mut self) -> bool {
-        self.comes_to(|event| event["event"] == "reconnecting")
     }
 
     fn comes_to(&self, fits: impl Fn(&Value) -> bool) -> bool {
@@ -125,7 +120,17 @@ impl Peer {
 
     /// Ctrl-C, for one that may have ended.
     pub(crate) fn interrupt(&self) {
-        let _ = kill_process(Pid::from_child(&self.child), Signal::INT);
+        self.signal_if_there(Signal::INT);
+    }
+
+    /// Sends a signal to one that may have ended.
+    pub(crate) fn signal_if_there(&self, signal: Signal) {
+        let _ = kill_process(Pid::from_child(&self.child), signal);
+    }
+
+    /// Waits for the end of one that nobody stops; `false` when it has not come.
+    pub(crate) fn ends_by_itself(&self) -> bool {
+        self.out.wait_for_end(PATIENCE)
     }
 
     /// Waits for the end, and interrupts it once `is_hopeless` says that there is nothing to wait for.

@@ -38,6 +38,16 @@ pub(super) fn prepare_switch(switch: &Namespace) {
     switch.run("nft", &[RULES]);
 }
 
+/// Lets packets out at a rate, three milliseconds' worth or one packet at once.
+fn queue(space: &Namespace, end: &str, kbit: u32, delay: u32) {
+    let (rate, burst, latency) = (format!("{kbit}kbit"), (kbit * 3 / 8).max(1_600), format!("{delay}ms"));
+    let queue = ["qdisc", "replace", "dev", end, "root", "tbf"];
+    space.run(
+        "tc",
+        &[&queue[..], &["rate", &rate, "burst", &burst.to_string(), "latency", &latency]].concat(),
+    );
+}
+
 impl Cable {
     /// Connects a network to the switch, and gives it an address there.
     pub(super) fn plug(switch: &Namespace, space: &Namespace, port: &'static str, address: &str) -> Self {
@@ -66,24 +76,35 @@ impl Cable {
         }
     }
 
+    /// Interrupts it until `meanwhile` is over.
+    pub(crate) fn without(&self, cut: Cut, meanwhile: impl FnOnce()) {
+        self.cut(cut);
+        meanwhile();
+        self.restore(cut);
+    }
+
     fn element(&self) -> String {
         format!("element bridge cables cut {{ {} }}", self.port)
     }
 
-    /// Makes it as slow as `mbit` megabits per second each way, with a queue in which packets wait for up to `delay`
-    /// milliseconds while there are more.
-    pub(crate) fn narrow(&self, mbit: u32, delay: u32) {
-        let (rate, latency) = (format!("{mbit}mbit"), format!("{delay}ms"));
-        for (space, end) in [(&self.switch, self.port), (&self.space, INTERFACE)] {
-            let queue = ["qdisc", "replace", "dev", end, "root", "tbf"];
-            space.run("tc", &[&queue[..], &["rate", &rate, "burst", "128kb", "latency", &latency]].concat());
-        }
+    /// Makes it as slow as `kbit` kilobits per second each way. Where there are more, packets wait for up to `delay`
+    /// milliseconds.
+    pub(crate) fn narrow(&self, kbit: u32, delay: u32) {
+        queue(&self.switch, self.port, kbit, delay);
+        self.narrow_upload(kbit, delay);
     }
 
-    /// Makes it as fast as it was.
+    /// The same for what the machine sends.
+    pub(crate) fn narrow_upload(&self, kbit: u32, delay: u32) {
+        queue(&self.space, INTERFACE, kbit, delay);
+    }
+
+    /// Makes it as fast as it was; what still waits is lost.
     pub(crate) fn widen(&self) {
-        self.switch.run("tc", &["qdisc", "del", "dev", self.port, "root"]);
-        self.space.run("tc", &["qdisc", "del", "dev", INTERFACE, "root"]);
+        for (space, end) in [(&self.switch, self.port), (&self.space, INTERFACE)] {
+            // One way may be as wide as ever; either way there is the queue of the beginning then.
+            space.run("tc", &["qdisc", "replace", "dev", end, "root", "noqueue"]);
+        }
     }
 
     /// What the machine has received and sent.
