@@ -44,7 +44,7 @@ fn main() -> ExitCode {
     let Args { runs, seed: first, side_by_side, cut } = Args::parse();
     let Some(lab) = Netlab::new() else { return ExitCode::FAILURE };
     for seconds in cut {
-        for way in [Cut::Silent, Cut::Unplugged] {
+        for way in [Cut::Silent, Cut::Apart, Cut::Unplugged] {
             println!("{}", interruption::outlive(&lab, way, Duration::from_secs(seconds)));
         }
     }

@@ -38,6 +38,7 @@ enum Disturbance {
     CutServer,
     UnplugReceiver,
     UnplugSender,
+    Part,
     KillServerWhileSenderIsCut,
     NarrowReceiver,
     FillDisk,
@@ -45,7 +46,7 @@ enum Disturbance {
 
 use Disturbance as D;
 
-const DISTURBANCES: [D; 16] = [
+const DISTURBANCES: [D; 17] = [
     D::KillReceiver,
     D::KillSender,
     D::KillServer,
@@ -59,6 +60,7 @@ const DISTURBANCES: [D; 16] = [
     D::CutServer,
     D::UnplugReceiver,
     D::UnplugSender,
+    D::Part,
     D::KillServerWhileSenderIsCut,
     D::NarrowReceiver,
     D::FillDisk,
@@ -289,6 +291,7 @@ impl Scene {
             D::CutServer => self.lab.server.cable.without(Cut::Silent, || stay_away(lasts)),
             D::UnplugReceiver => self.lab.bob.cable.without(Cut::Unplugged, || stay_away(lasts)),
             D::UnplugSender => self.lab.alice.cable.without(Cut::Unplugged, || stay_away(lasts)),
+            D::Part => self.lab.bob.cable.without(Cut::Apart, || stay_away(lasts)),
             D::KillServerWhileSenderIsCut => {
                 self.lab.alice.cable.cut(Cut::Silent);
                 self.restart_server();

@@ -114,6 +114,11 @@ fn a_network_that_is_silent_for_twenty_seconds_costs_no_more_than_what_was_in_fl
 }
 
 #[test]
+fn two_sides_that_lose_each_other_for_twenty_seconds_and_not_the_server_go_on() {
+    cut(Cut::Apart, Duration::from_secs(20));
+}
+
+#[test]
 fn a_cable_that_is_pulled_out_for_five_seconds_costs_no_more_than_what_was_in_flight() {
     cut(Cut::Unplugged, Duration::from_secs(5));
 }
@@ -130,12 +135,12 @@ fn a_sender_that_did_not_hear_that_everything_arrived_learns_it_when_the_network
     let alice = Machine::with_server(&server).on(&lab.alice);
     let bob = Machine::with_server(&server).on(&lab.bob);
     alice.write("a.bin", &content(SMALL_LEN));
-    lab.bob.cable.narrow(20_000, 50);
+    lab.bob.cable.narrow(50_000, 400);
     let mut sending = alice.start(&["a.bin"]);
     let mut receiving = bob.start(&["receive", &sending.code(), "--yes"]);
     receiving.event("path");
-    // Bob's last word waits behind half a second of acknowledgements, and is lost with the cable.
-    lab.bob.cable.narrow_upload(64, 500);
+    // Bob's last word waits behind acknowledgements, and is lost with the cable.
+    lab.bob.cable.narrow_upload(64, 300);
     receiving.event("saved");
     lab.bob.cable.cut(Cut::Silent);
     sending.event("reconnecting");

@@ -5,21 +5,27 @@ use super::namespace::{Namespace, Traffic};
 /// The machine's end of every cable.
 const INTERFACE: &str = "eth0";
 
-/// What the switch does: everything that comes from a port of the set or goes to one is dropped, its own questions for
-/// addresses too.
+/// What the switch does: it drops what comes from a port of a set or goes to one, all of it or what is not the server's.
+/// Questions for the addresses of neighbours are let through, as where a line is cut that lies behind the next router; a
+/// machine that gets no answer to them notices much more.
 const RULES: &str = "\
     add table bridge cables; \
-    add set bridge cables cut { type ifname; }; \
-    add chain bridge cables inbound { type filter hook prerouting priority -300; }; \
-    add rule bridge cables inbound iifname @cut drop; \
-    add chain bridge cables outbound { type filter hook postrouting priority 300; }; \
-    add rule bridge cables outbound oifname @cut drop";
+    add set bridge cables silent { type ifname; }; \
+    add set bridge cables apart { type ifname; }; \
+    add chain bridge cables through { type filter hook forward priority 0; }; \
+    add rule bridge cables through ether type arp accept; \
+    add rule bridge cables through iifname @silent drop; \
+    add rule bridge cables through oifname @silent drop; \
+    add rule bridge cables through iifname @apart oifname != server drop; \
+    add rule bridge cables through oifname @apart iifname != server drop";
 
 /// How a cable fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cut {
     /// Every packet is lost, both ways, and nobody is told.
     Silent,
+    /// So is every packet from and to the other user; the server is there as ever.
+    Apart,
     /// It is pulled out: both ends see that there is no link.
     Unplugged,
 }
@@ -63,7 +69,8 @@ impl Cable {
     /// Interrupts it.
     pub(crate) fn cut(&self, cut: Cut) {
         match cut {
-            Cut::Silent => self.switch.run("nft", &[&format!("add {}", self.element())]),
+            Cut::Silent => self.rule("add", "silent"),
+            Cut::Apart => self.rule("add", "apart"),
             Cut::Unplugged => self.switch.run("ip", &["link", "set", self.port, "down"]),
         }
     }
@@ -71,7 +78,8 @@ impl Cable {
     /// Mends what [`Cable::cut`] did.
     pub(crate) fn restore(&self, cut: Cut) {
         match cut {
-            Cut::Silent => self.switch.run("nft", &[&format!("delete {}", self.element())]),
+            Cut::Silent => self.rule("delete", "silent"),
+            Cut::Apart => self.rule("delete", "apart"),
             Cut::Unplugged => self.switch.run("ip", &["link", "set", self.port, "up"]),
         }
     }
@@ -83,8 +91,9 @@ impl Cable {
         self.restore(cut);
     }
 
-    fn element(&self) -> String {
-        format!("element bridge cables cut {{ {} }}", self.port)
+    /// Puts the port into a set of the switch, or takes it out.
+    fn rule(&self, change: &str, set: &str) {
+        self.switch.run("nft", &[&format!("{change} element bridge cables {set} {{ {} }}", self.port)]);
     }
 
     /// Makes it as slow as `kbit` kilobits per second each way. Where there are more, packets wait for up to `delay`
