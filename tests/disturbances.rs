@@ -267,6 +267,9 @@ impl Scene {
             self.disturb(blow, &sending, &receiving);
             told.push(blow.to_string());
             fallen.push(blow.disturbance);
+            if blow.disturbance.is_fatal() {
+                break;
+            }
         }
         let is_over = end(sending, receiving, &fallen, &mut told);
         (told.join(", "), is_over)

@@ -77,7 +77,7 @@ pub(crate) struct Recovery {
     cut: Cut,
     lasted: Duration,
     /// From the network's return to the first byte that had not been here before.
-    resumed_after: Duration,
+    pub(crate) resumed_after: Duration,
     /// Whether the connection had to be made anew.
     reconnected: bool,
     /// Bytes of the file that were sent more than once.
