@@ -1,10 +1,10 @@
 //! Disturbs as many transfers as it is told, and stops at the first that does not arrive as it was sent.
 //!
 //! ```text
-//! cargo run -p e2e --bin chaos -- [--runs N] [--seed FIRST]
+//! cargo run --bin chaos -- [--runs N] [--seed FIRST] [--side-by-side N] [--cut SECONDS]...
 //! ```
 //!
-//! Each run prints its seed first; the same seed decides the same run.
+//! Each run prints its seed first; the same seed decides the same run. Takes root.
 
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test's helper fails as its test does")]
@@ -13,8 +13,15 @@
 
 mod disturbances;
 mod harness;
+mod interruption;
+mod netlab;
+
+use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
+
+use crate::netlab::{Cut, Netlab};
 
 /// Disturbs transfers at random and compares what arrives with what was sent.
 #[derive(Parser)]
@@ -25,12 +32,27 @@ struct Args {
     /// The seed of the first; those that follow count up
     #[arg(long, default_value_t = 1_000)]
     seed: u64,
+    /// How many of them at a time
+    #[arg(long, default_value_t = 3)]
+    side_by_side: usize,
+    /// Seconds for which the network is cut in a transfer of its own; may be repeated
+    #[arg(long)]
+    cut: Vec<u64>,
 }
 
-fn main() {
-    let Args { runs, seed: first } = Args::parse();
-    for seed in first..first + runs {
-        println!("{}", disturbances::run(seed));
+fn main() -> ExitCode {
+    let Args { runs, seed: first, side_by_side, cut } = Args::parse();
+    let Some(lab) = Netlab::new() else { return ExitCode::FAILURE };
+    for seconds in cut {
+        for way in [Cut::Silent, Cut::Apart, Cut::Unplugged] {
+            println!("{}", interruption::outlive(&lab, way, Duration::from_secs(seconds)));
+        }
     }
-    println!("{runs} transfers were disturbed, and every one arrived as it was sent");
+    let failed = disturbances::run_all(first..first + runs, side_by_side);
+    println!("{} transfers were disturbed, {} arrived as they were sent", runs, runs - failed.len() as u64);
+    if failed.is_empty() {
+        return ExitCode::SUCCESS;
+    }
+    println!("not these: {failed:?}");
+    ExitCode::FAILURE
 }

@@ -2,14 +2,14 @@
 
 use std::env;
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use crate::harness::{Machine, NOTICED, Peer, Rendezvous, Snapshot, content, text};
+use crate::harness::{Disk, Machine, NOTICED, Peer, Rendezvous, Snapshot, content, text};
 
 const MIB: usize = 1024 * 1024;
 
@@ -19,52 +19,6 @@ const BIG_LEN: usize = 300 * MIB;
 
 /// Memory that neither side takes, whatever the other does, in bytes.
 const MEMORY_LIMIT: u64 = 200 * MIB as u64;
-
-/// A small disk in memory, unmounted with this value.
-struct Disk(TempDir);
-
-impl Disk {
-    /// A disk of `len` bytes. Making it takes root; whoever has not may do without, except where everything has to be
-    /// tested.
-    fn new(len: usize) -> Option<Self> {
-        if !rustix::process::geteuid().is_root() {
-            let is_ci = env::var_os("CI").is_some_and(|value| value == "true");
-            assert!(!is_ci, "a disk cannot be mounted without root");
-            return None;
-        }
-        let place = TempDir::new().unwrap();
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &format!("size={len},mode=0700"), "tmpfs"])
-            .arg(place.path())
-            .status();
-        assert!(mounted.unwrap().success());
-        Some(Self(place))
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    /// Takes what is free, and gives the file to remove when there is to be room again.
-    fn fill(&self) -> PathBuf {
-        let path = self.path().join("filler");
-        let mut file = File::create(&path).unwrap();
-        let block = vec![0; 64 * 1024];
-        let error = loop {
-            if let Err(error) = file.write_all(&block) {
-                break error;
-            }
-        };
-        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
-        path
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(self.path()).status();
-    }
-}
 
 /// A small file system in an image, whose end can be broken off. Unmounted with this value.
 struct Image {

@@ -1,117 +1,113 @@
 //! Transfers that are disturbed at random: whatever happens, what arrives is what was sent, and nothing is left over.
 //!
-//! A run is decided by its seed: what is sent, what happens to it, and how far it has come by then. How the processes take it
-//! is up to them.
+//! A run is decided by its seed: what is sent, what happens to it, how far it has come by then, and how long that lasts. How
+//! the processes take it is up to them.
 
 #![expect(clippy::print_stdout, reason = "what is going to happen is told before it does")]
 
+mod blow;
+mod scene;
+
 use std::fmt;
 use std::fs;
-use std::time::Instant;
+use std::ops::Range;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
-use rustix::process::Signal;
-
-use crate::harness::{Machine, NOTICED, Peer, Rendezvous, Snapshot, content};
+use crate::harness::{Disk, Machine, Rendezvous, Snapshot, content};
+use crate::netlab::Netlab;
+use blow::{Blow, Dice};
+use scene::{Scene, names};
 
 const MIB: usize = 1024 * 1024;
-
-/// What happens to a transfer under way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Disturbance {
-    KillReceiver,
-    KillSender,
-    InterruptReceiver,
-    InterruptSender,
-    StopReceiver,
-    StopSender,
-    RestartServer,
-    RestartServerWhileReceiverIsStopped,
-}
-
-const DISTURBANCES: [Disturbance; 8] = [
-    Disturbance::KillReceiver,
-    Disturbance::KillSender,
-    Disturbance::InterruptReceiver,
-    Disturbance::InterruptSender,
-    Disturbance::StopReceiver,
-    Disturbance::StopSender,
-    Disturbance::RestartServer,
-    Disturbance::RestartServerWhileReceiverIsStopped,
-];
 
 /// Most times that one transfer is begun again.
 const MAX_ATTEMPTS: u64 = 4;
 
+/// The slowest of the networks between the two, in kilobits per second: one that is no faster than networks are makes a
+/// transfer that takes long enough to be disturbed, and loses packets.
+const SLOWEST: u32 = 200_000;
+
+/// How long packets wait where there are too many, in milliseconds.
+const QUEUE: u32 = 50;
+
+/// What the receiver's disk has room for beyond what is sent, in bytes.
+const SLACK: usize = 20 * MIB;
+
 /// What is sent: a file, or a tree of that name.
 const NAME: &str = "sent";
-
-/// Numbers that follow from a seed.
-struct Dice(u64);
-
-impl Dice {
-    fn new(seed: u64) -> Self {
-        // Neighbouring seeds must not give alike numbers, nor any seed nothing but zeros.
-        let mut dice = Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
-        dice.below(2);
-        dice
-    }
-
-    /// A number below `bound`.
-    fn below(&mut self, bound: u64) -> u64 {
-        // Marsaglia's xorshift.
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 16) % bound
-    }
-
-    fn len(&mut self, bound: usize) -> usize {
-        usize::try_from(self.below(bound as u64)).unwrap()
-    }
-}
 
 /// What happened in a run.
 pub(crate) struct Story {
     seed: u64,
-    /// The disturbances, each with how many per cent had arrived.
-    told: Vec<(String, u64)>,
+    size: u64,
+    /// Every attempt: what happened to it, and the exit statuses of both sides.
+    attempts: Vec<String>,
+    took: Duration,
 }
 
 impl fmt::Display for Story {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "seed {}:", self.seed)?;
-        for (disturbance, percent) in &self.told {
-            write!(f, " {disturbance} at {percent} %,")?;
-        }
-        f.write_str(" identical")
+        let (size, attempts) = (self.size / MIB as u64, self.attempts.join("; "));
+        write!(f, "seed {}, {size} MiB: {attempts}; identical after {:.1?}", self.seed, self.took)
     }
 }
 
-/// Runs what `seed` decides; fails when anything else comes of it than what was sent.
-pub(crate) fn run(seed: u64) -> Story {
-    let mut dice = Dice::new(seed);
-    let mut server = Rendezvous::start();
-    let (alice, bob) = (Machine::with_server(&server), Machine::with_server(&server));
-    let size = lay_out(&alice, &mut dice);
-    let mut story = Story { seed, told: Vec::new() };
-    for attempt in 1.. {
-        let mut sending = alice.start(&[NAME]);
-        let code = sending.code();
-        let mut receiving = bob.start(&["receive", &code, "--yes"]);
-        let disturbance = DISTURBANCES[dice.len(DISTURBANCES.len())];
-        let percent = dice.below(95);
-        if attempt < MAX_ATTEMPTS && receiving.progresses_to(size / 100 * percent) {
-            story.told.push((format!("{disturbance:?}"), percent));
-            println!("seed {seed}: {disturbance:?} at {percent} %");
-            server = disturb(disturbance, server, &mut sending, &mut receiving);
+/// Runs what each of `seeds` decides, so many at a time, and gives those of which anything else came than what was sent.
+pub(crate) fn run_all(seeds: Range<u64>, side_by_side: usize) -> Vec<u64> {
+    let (next, failed) = (AtomicU64::new(seeds.start), Mutex::new(Vec::new()));
+    let work = || {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= seeds.end {
+                break;
+            }
+            // A thread of its own: what fails in it has said why.
+            let running = thread::Builder::new().name(format!("seed {seed}")).spawn(move || run(seed));
+            match running.unwrap().join() {
+                Ok(Some(story)) => println!("{story}"),
+                Ok(None) => {}
+                Err(_) => failed.lock().unwrap().push(seed),
+            }
         }
-        if end(sending, receiving) {
+    };
+    thread::scope(|scope| {
+        for _ in 0..side_by_side {
+            scope.spawn(work);
+        }
+    });
+    failed.into_inner().unwrap()
+}
+
+/// Runs what `seed` decides; fails when anything else comes of it than what was sent. `None` without root.
+fn run(seed: u64) -> Option<Story> {
+    let since = Instant::now();
+    let mut dice = Dice::new(seed);
+    let lab = Netlab::new()?;
+    lab.alice.cable.narrow(SLOWEST + u32::try_from(dice.below(700_000)).unwrap(), QUEUE);
+    let server = Rendezvous::start_on(&lab.server);
+    let alice = Machine::with_server(&server).on(&lab.alice);
+    let bob = Machine::with_server(&server).on(&lab.bob);
+    let size = lay_out(&alice, &mut dice);
+    let disk = Disk::new(usize::try_from(size).unwrap() + SLACK)?;
+    let mut scene = Scene { seed, lab, server: Some(server), alice, bob, disk };
+    let mut attempts = Vec::new();
+    for attempt in 1.. {
+        let blows = if attempt < MAX_ATTEMPTS { Blow::draw(&mut dice) } else { Vec::new() };
+        let (told, is_over) = scene.attempt(size, blows);
+        attempts.push(told);
+        scene.holds_nothing_half();
+        // A receiver that is killed when it has just saved a file has told nobody.
+        if is_over || scene.disk.path().join(NAME).is_file() {
             break;
         }
     }
-    assert_eq!(Snapshot::of(&alice.path(NAME)), Snapshot::of(&bob.path(NAME)), "{story}");
-    assert_eq!(bob.names(), [NAME], "{story}: something is left over");
-    story
+    let (sent, received) = (scene.alice.path(NAME), scene.disk.path().join(NAME));
+    assert_eq!(Snapshot::of(&sent), Snapshot::of(&received), "{attempts:?}");
+    assert_eq!(names(scene.disk.path()), [NAME], "{attempts:?}: something is left over");
+    Some(Story { seed, size, attempts, took: since.elapsed() })
 }
 
 /// Makes something to send, and gives its size in bytes.
@@ -131,51 +127,4 @@ fn lay_out(machine: &Machine, dice: &mut Dice) -> u64 {
     fs::write(machine.path(NAME).join("a.bin"), content(len / 2)).unwrap();
     fs::write(machine.path(NAME).join("b/c/z.bin"), content(len - len / 2)).unwrap();
     size
-}
-
-fn disturb(
-    disturbance: Disturbance,
-    server: Rendezvous,
-    sending: &mut Peer,
-    receiving: &mut Peer,
-) -> Rendezvous {
-    let stop = |stopped: &mut Peer, other: &mut Peer| {
-        stopped.signal(Signal::STOP);
-        other.reconnects();
-        stopped.signal(Signal::CONT);
-    };
-    match disturbance {
-        Disturbance::KillReceiver => receiving.signal(Signal::KILL),
-        Disturbance::KillSender => sending.signal(Signal::KILL),
-        Disturbance::InterruptReceiver => receiving.signal(Signal::INT),
-        Disturbance::InterruptSender => sending.signal(Signal::INT),
-        Disturbance::StopReceiver => stop(receiving, sending),
-        Disturbance::StopSender => stop(sending, receiving),
-        Disturbance::RestartServer => return server.restart(),
-        Disturbance::RestartServerWhileReceiverIsStopped => {
-            receiving.signal(Signal::STOP);
-            sending.reconnects();
-            let server = server.restart();
-            receiving.signal(Signal::CONT);
-            return server;
-        }
-    }
-    server
-}
-
-/// Waits for both ends; whether everything arrived. A side whose peer is gone for good waits until its user stops it, which
-/// happens here when the peer has ended.
-fn end(sending: Peer, receiving: Peer) -> bool {
-    let received = receiving.end_unless(|| sending.has_ended_badly());
-    let since = Instant::now();
-    // A receiver that has everything is reachable for 30 s: a sender that was away for longer never learns of it.
-    let sent = sending.end_unless(|| received.code != Some(0) || since.elapsed() > NOTICED);
-    for ended in [&sent, &received] {
-        let is_honest = matches!(ended.code, Some(0 | 3 | 5 | 130)) || ended.code == Some(-9);
-        assert!(is_honest, "{ended:?}");
-    }
-    if sent.code == Some(0) {
-        assert_eq!(received.code, Some(0), "the sender believes what is not so: {received:?}");
-    }
-    received.code == Some(0)
 }

@@ -6,7 +6,7 @@
 
 mod bins;
 mod cutter;
-mod lab;
+mod disk;
 mod machine;
 mod peer;
 mod rendezvous;
@@ -19,7 +19,7 @@ use std::time::Duration;
 
 pub(crate) use bins::bins;
 pub(crate) use cutter::Cutter;
-pub(crate) use lab::{HUB, Lab};
+pub(crate) use disk::Disk;
 pub(crate) use machine::Machine;
 pub(crate) use peer::{Ended, Peer, text};
 pub(crate) use rendezvous::Rendezvous;

@@ -7,15 +7,15 @@ use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
 use super::bins::bins;
-use super::lab::inside;
 use super::{Peer, Rendezvous};
+use crate::netlab::{Host, Namespace};
 
 /// A home directory of its own, gone with this value.
 pub(crate) struct Machine {
     home: TempDir,
     server: Option<String>,
     /// The network namespace it is in, if it is in one of its own.
-    space: Option<String>,
+    space: Option<Namespace>,
 }
 
 impl Machine {
@@ -47,9 +47,9 @@ impl Machine {
         Self { home, server, space: None }
     }
 
-    /// The same in a network of its own.
-    pub(crate) fn inside(self, space: &str) -> Self {
-        Self { space: Some(space.to_owned()), ..self }
+    /// The same on the network of a laboratory.
+    pub(crate) fn on(self, host: &Host) -> Self {
+        Self { space: Some(host.space.clone()), ..self }
     }
 
     /// The directory in which commands run: what is received comes here.
@@ -108,7 +108,7 @@ impl Machine {
     /// `send` with these arguments, not yet running.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = match &self.space {
-            Some(space) => inside(space, &bins().send),
+            Some(space) => space.command(&bins().send),
             None => Command::new(&bins().send),
         };
         command.current_dir(self.dir()).args(arguments).stdin(Stdio::piped()).env_clear();

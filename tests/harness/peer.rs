@@ -88,14 +88,18 @@ impl Peer {
         event
     }
 
-    /// Waits until so many bytes are done; `false` when it is over before that.
-    pub(crate) fn progresses_to(&mut self, done: u64) -> bool {
-        self.comes_to(|event| event["event"] == "progress" && event["done"].as_u64() >= Some(done.max(1)))
+    /// How many bytes it has said are done.
+    pub(crate) fn done(&self) -> u64 {
+        let text = self.out.text();
+        let events = text.split_inclusive('\n').filter(|line| line.ends_with('\n')).map(parse);
+        let done =
+            events.filter(|event| event["event"] == "progress").filter_map(|event| event["done"].as_u64());
+        done.max().unwrap_or(0)
     }
 
-    /// Waits until it has lost its peer; `false` when it is over before that.
-    pub(crate) fn reconnects(&mut self) -> bool {
-        self.comes_to(|event| event["event"] == "reconnecting")
+    /// Waits until so many bytes are done; `false` when it is over before that.
+    pub(crate) fn progresses_to(&self, done: u64) -> bool {
+        self.comes_to(|event| event["event"] == "progress" && event["done"].as_u64() >= Some(done.max(1)))
     }
 
     fn comes_to(&self, fits: impl Fn(&Value) -> bool) -> bool {
@@ -116,7 +120,17 @@ impl Peer {
 
     /// Ctrl-C, for one that may have ended.
     pub(crate) fn interrupt(&self) {
-        let _ = kill_process(Pid::from_child(&self.child), Signal::INT);
+        self.signal_if_there(Signal::INT);
+    }
+
+    /// Sends a signal to one that may have ended.
+    pub(crate) fn signal_if_there(&self, signal: Signal) {
+        let _ = kill_process(Pid::from_child(&self.child), signal);
+    }
+
+    /// Waits for the end of one that nobody stops; `false` when it has not come.
+    pub(crate) fn ends_by_itself(&self) -> bool {
+        self.out.wait_for_end(PATIENCE)
     }
 
     /// Waits for the end, and interrupts it once `is_hopeless` says that there is nothing to wait for.

@@ -4,13 +4,15 @@ use std::process::{Child, Command, Stdio};
 
 use super::PATIENCE;
 use super::bins::bins;
-use super::lab::inside;
 use super::transcript::Transcript;
+use crate::netlab::{Host, Namespace};
 
 /// The server's process on a port of its own, killed with this value.
 pub(crate) struct Rendezvous {
     child: Child,
     address: String,
+    /// The network namespace it is in, if it is in one of its own.
+    space: Option<Namespace>,
     log: Transcript,
 }
 
@@ -36,18 +38,25 @@ impl Rendezvous {
         Self::start_with("127.0.0.1:0", settings, "info")
     }
 
-    /// A server in a network of its own, at this address of it.
-    pub(crate) fn start_in(space: &str, address: &str) -> Self {
-        let mut command = inside(space, &bins().rendezvous);
-        command.env("RUST_LOG", "info");
-        Self::run(command, &format!("{address}:0"), &[])
+    /// A server on the network of a laboratory.
+    pub(crate) fn start_on(host: &Host) -> Self {
+        Self::start_inside(Some(host.space.clone()), &format!("{}:0", host.address))
     }
 
     /// Kills it, and starts another at the same address that knows nothing.
     pub(crate) fn restart(self) -> Self {
-        let address = self.address.clone();
+        let (address, space) = (self.address.clone(), self.space.clone());
         self.kill();
-        Self::start_with(&address, &[], "info")
+        Self::start_inside(space, &address)
+    }
+
+    fn start_inside(space: Option<Namespace>, listen: &str) -> Self {
+        let Some(space) = space else { return Self::start_with(listen, &[], "info") };
+        let mut command = space.command(&bins().rendezvous);
+        command.env("RUST_LOG", "info");
+        let mut server = Self::run(command, listen, &[]);
+        server.space = Some(space);
+        server
     }
 
     fn start_with(listen: &str, settings: &[&str], level: &str) -> Self {
@@ -70,7 +79,7 @@ impl Rendezvous {
         let log = Transcript::of(child.stderr.take().unwrap());
         let address =
             out.wait_for(PATIENCE, |text| text.split_once('\n').map(|(address, _)| address.to_owned()));
-        let server = Self { child, address: address.unwrap_or_default(), log };
+        let server = Self { child, address: address.unwrap_or_default(), space: None, log };
         assert!(!server.address.is_empty(), "the server does not start: {}", server.log.text());
         server
     }

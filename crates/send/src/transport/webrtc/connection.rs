@@ -351,8 +351,9 @@ const SCTP_MTU: u32 = 1_191;
 /// would be felt.
 const CHECK_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Rounds before a pair of addresses is given up: ten seconds, in which a translator on either side opens up.
-const MAX_CHECKS: u16 = 500;
+/// Rounds before a pair of addresses is given up: thirty seconds, as long as anybody waits for a path. With fewer, a network
+/// that comes back after the last of them is not noticed until the wait is over.
+const MAX_CHECKS: u16 = 1_500;
 
 /// How long a path through an address translator waits for one without. A path within a network answers in milliseconds.
 /// A browser that hides its address looks like one behind a translator, so this is felt on every network.
