@@ -1,7 +1,7 @@
 //! Disturbs as many transfers as it is told, and stops at the first that does not arrive as it was sent.
 //!
 //! ```text
-//! cargo run --bin chaos -- [--runs N] [--seed FIRST] [--side-by-side N] [--cut SECONDS]...
+//! cargo run --bin chaos -- [--runs N] [--seed FIRST] [--side-by-side N] [--pages N] [--cut SECONDS]...
 //! ```
 //!
 //! Each run prints its seed first; the same seed decides the same run. Takes root.
@@ -11,6 +11,7 @@
 #![allow(dead_code, unused_imports, reason = "the helpers of all tests, of which this is one")]
 #![expect(clippy::print_stdout, reason = "what it does is what it prints")]
 
+mod chromium;
 mod disturbances;
 mod harness;
 mod interruption;
@@ -35,18 +36,25 @@ struct Args {
     /// How many of them at a time
     #[arg(long, default_value_t = 3)]
     side_by_side: usize,
+    /// How many transfers into a page that ends in the middle
+    #[arg(long, default_value_t = 20)]
+    pages: u64,
     /// Seconds for which the network is cut in a transfer of its own; may be repeated
     #[arg(long)]
     cut: Vec<u64>,
 }
 
 fn main() -> ExitCode {
-    let Args { runs, seed: first, side_by_side, cut } = Args::parse();
+    let Args { runs, seed: first, side_by_side, pages, cut } = Args::parse();
     let Some(lab) = Netlab::new() else { return ExitCode::FAILURE };
     for seconds in cut {
         for way in [Cut::Silent, Cut::Apart, Cut::Unplugged] {
             println!("{}", interruption::outlive(&lab, way, Duration::from_secs(seconds)));
         }
+    }
+    for seed in first..first + pages {
+        let Some(story) = disturbances::run_page(seed) else { return ExitCode::FAILURE };
+        println!("{story}");
     }
     let failed = disturbances::run_all(first..first + runs, side_by_side);
     println!("{} transfers were disturbed, {} arrived as they were sent", runs, runs - failed.len() as u64);

@@ -6,6 +6,7 @@
 #![expect(clippy::print_stdout, reason = "what is going to happen is told before it does")]
 
 mod blow;
+mod page;
 mod scene;
 
 use std::fmt;
@@ -19,6 +20,7 @@ use std::time::{Duration, Instant};
 use crate::harness::{Disk, Machine, Rendezvous, Snapshot, content};
 use crate::netlab::Netlab;
 use blow::{Blow, Dice};
+pub(crate) use page::run as run_page;
 use scene::{Scene, names};
 
 const MIB: usize = 1024 * 1024;

@@ -87,7 +87,8 @@ fn a_person_is_told_what_is_kept_and_that_it_goes_on() {
     let mut sending = alice.start(&[BIG]);
     let code = sending.code();
     let receiving = bob.start_plain(&["receive", &code, "--yes"]);
-    sending.under_way();
+    // More than may be on the way: some of it is on Bob's disk.
+    assert!(sending.progresses_to(60_000_000), "{sending:?}");
     sending.signal(Signal::STOP);
     receiving.says("Connection lost. ");
     receiving.says(" of 315 MB kept. Reconnecting…");

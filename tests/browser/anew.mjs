@@ -12,11 +12,12 @@ import { Browser } from './driver.mjs';
 const { kind, executable, links, ends } = JSON.parse(process.argv[2]);
 
 const profile = await mkdtemp(join(tmpdir(), 'profile-'));
-const told = { complaints: [] };
+const told = { complaints: [], opened: 0 };
 let browser = await Browser.launch(kind, executable, { profile });
 
 /** A page that is asked whether it agrees. */
 async function open(link) {
+  told.opened += 1;
   const page = await browser.page();
   await page.goto(link);
   await page.shown('#found');

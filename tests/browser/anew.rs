@@ -6,6 +6,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use super::{Kind, Way, assert_saved, case, has_browsers, own_address, page, port, start};
+use crate::disturbances::run_page;
 use crate::harness::{Ended, Machine, Rendezvous, content, text};
 
 /// Lets a page receive from the first of `links`, and from the next each time that its browser was killed. An end is how the
@@ -99,5 +100,13 @@ fn a_browser_that_was_killed_goes_on_with_a_new_code_and_trusts_no_name() {
         } else {
             assert!(moved <= all - kept, "{moved} of {all} bytes were sent: {sent:?}");
         }
+    }
+}
+
+#[test]
+fn a_page_that_ends_at_random_and_more_than_once_gets_there() {
+    if has_browsers() {
+        // As many as one likes are run by the program `chaos`.
+        run_page(1_000).expect("there is a browser");
     }
 }

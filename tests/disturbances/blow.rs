@@ -3,8 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-/// What happens to a transfer under way. What else may happen to one has its place here and in `Scene::disturb`: an end of
-/// the browser for instance, once a page receives in these runs.
+/// What happens to a transfer under way. What else may happen to one has its place here and in `Scene::disturb`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Disturbance {
     KillReceiver,

@@ -17,6 +17,7 @@
 mod disk;
 mod link;
 mod offered;
+mod pace;
 mod pipe;
 mod pulse;
 mod reading;

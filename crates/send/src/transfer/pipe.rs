@@ -50,6 +50,11 @@ impl Draft {
         self.0.get_mut(at..).unwrap_or_default()
     }
 
+    #[cfg(test)]
+    pub(super) fn plaintext(&self) -> &[u8] {
+        self.0.get(HEADER_LEN..).unwrap_or_default()
+    }
+
     fn seal(mut self, sealer: &mut Sealer) -> Result<BytesMut, Error> {
         self.0.resize(self.0.len() + TAG_LEN, 0);
         sealer.seal(&mut self.0)?;

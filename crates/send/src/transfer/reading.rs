@@ -8,6 +8,7 @@ use wire::manifest::Manifest;
 use wire::message::{Batch, DATA_PREFIX_LEN, Message, Sha256Digest, data_prefix};
 use wire::transfer::sender::Read;
 
+use super::pace::{PACE_LEN, Pace, Waited};
 use super::pipe::Draft;
 use super::tally::Tally;
 use crate::storage::{Hasher, SourceError, SourceReader};
@@ -53,6 +54,7 @@ pub(super) struct Reading {
     drafts: Option<mpsc::Sender<Draft>>,
     reports: mpsc::Sender<Report>,
     tally: Arc<Tally>,
+    pace: Pace,
     /// The file that is being read, and its hash so far.
     current: Option<State>,
     /// Hashes of beginnings, the latest last.
@@ -82,8 +84,9 @@ impl Reading {
         reader: SourceReader,
         reports: mpsc::Sender<Report>,
         tally: Arc<Tally>,
+        pace: Pace,
     ) -> Self {
-        Self { manifest, reader, drafts: None, reports, tally, current: None, states: VecDeque::new() }
+        Self { manifest, reader, drafts: None, reports, tally, pace, current: None, states: VecDeque::new() }
     }
 
     /// Works until the jobs end. After a file failed only messages are passed on, so that the other side is told.
@@ -125,8 +128,20 @@ impl Reading {
     fn pass_on_manifest(&mut self) -> Result<(), Gone> {
         let manifest = Arc::clone(&self.manifest);
         let purpose = manifest.purpose();
+        let mut on_the_way = 0;
         for part in manifest.parts() {
+            on_the_way += part.len();
             self.pass_on(Draft::of(&Message::ManifestPart { purpose, entries: part.into() }))?;
+            if on_the_way >= PACE_LEN {
+                on_the_way = 0;
+                let ping = self.pace.ping();
+                self.pass_on(Draft::of(&ping))?;
+                match self.pace.wait(|| self.drafts.as_ref().is_some_and(|drafts| !drafts.is_closed())) {
+                    Waited::Answered => {}
+                    Waited::Lost => return Err(Gone::Pipe),
+                    Waited::GivenUp => return Ok(()),
+                }
+            }
         }
         let entries = u32::try_from(manifest.entries().len()).unwrap_or(u32::MAX);
         let (total_size, digest) = (manifest.total_size(), *manifest.digest());
@@ -213,4 +228,77 @@ impl Reading {
 
 fn index(file: u32) -> usize {
     usize::try_from(file).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use wire::manifest::{Entry, EntryKind, MAX_PART_LEN, Purpose};
+    use wire::message::decode;
+    use wire::safe_path::SafePath;
+
+    use super::*;
+    use crate::storage::{Source, SourceOptions};
+    use crate::transfer::pace::pace;
+
+    /// A manifest that takes more than three times what may be on the way.
+    fn long_manifest() -> Arc<Manifest> {
+        let entry = |index: usize| Entry {
+            path: SafePath::parse(&format!("{}/{index:05}", "long".repeat(50))).unwrap(),
+            kind: EntryKind::File { size: 1 },
+            mode: 0o644,
+            mtime: 0,
+        };
+        let entries: Vec<_> = (0..20_000).map(entry).collect();
+        Arc::new(Manifest::new(Purpose::Files, &entries).unwrap())
+    }
+
+    /// What the thread passes on of a manifest when `answered` of its questions are answered, and then nobody answers any more:
+    /// lengths of what lies between two questions, in bytes.
+    fn passed_on(answered: usize) -> Vec<usize> {
+        let manifest = long_manifest();
+        let place = tempfile::tempdir().unwrap();
+        std::fs::write(place.path().join("a"), b"a").unwrap();
+        let source = Source::open(&[place.path().join("a")], SourceOptions::default()).unwrap();
+        let (reports, _reports) = mpsc::channel(1);
+        let (mut answers, pace) = pace();
+        let tally = Arc::new(Tally::new(Arc::clone(&manifest)));
+        let reading = Reading::new(manifest, source.reader(), reports, tally, pace);
+        let (jobs, job_queue) = mpsc::channel(2);
+        let (drafts, mut passed) = mpsc::channel(1);
+        jobs.blocking_send(Job::Generation(drafts)).unwrap();
+        jobs.blocking_send(Job::Manifest).unwrap();
+        drop(jobs);
+        let thread = thread::spawn(move || reading.run(job_queue));
+        let mut lens = vec![0];
+        while let Some(draft) = passed.blocking_recv() {
+            let plaintext = draft.plaintext();
+            match decode(plaintext).next().unwrap().unwrap().0 {
+                Message::Ping { token } => {
+                    lens.push(0);
+                    if lens.len() - 1 > answered {
+                        break;
+                    }
+                    answers.handle_pong(token);
+                }
+                _ => *lens.last_mut().unwrap() += plaintext.len(),
+            }
+        }
+        drop(answers);
+        // What nobody answered for is not passed on.
+        while let Some(draft) = passed.blocking_recv() {
+            *lens.last_mut().unwrap() += draft.plaintext().len();
+        }
+        thread.join().unwrap();
+        lens
+    }
+
+    #[test]
+    fn a_manifest_goes_out_as_fast_as_the_receiver_takes_it() {
+        let all = passed_on(usize::MAX);
+        assert!(all.len() > 3, "{all:?}");
+        assert!(all.iter().all(|len| *len <= PACE_LEN + MAX_PART_LEN), "{all:?}");
+        assert_eq!(passed_on(1), [all[0], all[1], 0]);
+    }
 }

@@ -12,6 +12,7 @@ use wire::transfer::sender::Output;
 use wire::transfer::{self, TransferError};
 
 use super::link::{Link, Wake};
+use super::pace::{Answers, pace};
 use super::pipe::{Opened, spawn};
 use super::pulse::Beat;
 use super::reading::{Job, Reading, Report};
@@ -54,11 +55,15 @@ pub async fn send(
     let tally = Arc::new(Tally::new(Arc::clone(&manifest)));
     let (jobs, job_queue) = mpsc::channel(JOB_QUEUE_LEN);
     let (report_queue, reports) = mpsc::channel(JOB_QUEUE_LEN);
-    let reading = Reading::new(Arc::clone(&manifest), source.reader(), report_queue, Arc::clone(&tally));
+    let (answers, pace) = pace();
+    let reading =
+        Reading::new(Arc::clone(&manifest), source.reader(), report_queue, Arc::clone(&tally), pace);
     spawn("send-read", move || reading.run(job_queue)).map_err(Error::Thread)?;
 
     let machine = transfer::Sender::new(Arc::clone(&manifest));
-    let mut sending = Sending { machine, link, jobs, next: None, is_accepted: false, tally, reporter };
+    let answers = Some(answers);
+    let mut sending =
+        Sending { machine, link, jobs, answers, next: None, is_accepted: false, tally, reporter };
     sending.begin_generation();
     sending.run(reports, cancel).await?;
     Ok(Sent { what: summary(&manifest), moved: sending.tally.moved(), elapsed: sending.tally.elapsed() })
@@ -69,6 +74,8 @@ struct Sending<'a> {
     machine: transfer::Sender,
     link: Link,
     jobs: mpsc::Sender<Job>,
+    /// Until there is something to say that does not wait for the rest of a manifest.
+    answers: Option<Answers>,
     next: Option<Job>,
     is_accepted: bool,
     tally: Arc<Tally>,
@@ -83,6 +90,7 @@ impl Sending<'_> {
         cancel: &CancellationToken,
     ) -> Result<(), Error> {
         let outcome = self.work(&mut reports, cancel).await;
+        self.answers = None;
         if self.machine.is_done() {
             self.next = Some(Job::Message(Message::Bye));
         }
@@ -181,6 +189,9 @@ impl Sending<'_> {
 
     fn hear(&mut self, opened: &Opened) -> Result<(), Error> {
         let handled = self.machine.handle_record(opened.plaintext());
+        if let (Some(answers), Some(token)) = (&mut self.answers, self.machine.last_pong()) {
+            answers.handle_pong(token);
+        }
         // What is still queued for a receiver that is out would only delay the farewell.
         handled.inspect_err(|_| self.next = None).map_err(Error::from)
     }

@@ -82,6 +82,8 @@ pub struct Sender {
     ended: bool,
     generation: Generation,
     generation_count: u32,
+    /// The token of the last PONG.
+    pong: Option<u64>,
 }
 
 /// What is forgotten when a generation ends.
@@ -108,6 +110,7 @@ impl Sender {
             ended: false,
             generation: Generation::default(),
             generation_count: 0,
+            pong: None,
         }
     }
 
@@ -194,6 +197,11 @@ impl Sender {
         self.end_when_served()
     }
 
+    /// The token of the last PONG: the receiver has handled everything that was sent before that PING.
+    pub fn last_pong(&self) -> Option<u64> {
+        self.pong
+    }
+
     /// Whether the receiver has confirmed that it has everything.
     pub fn is_done(&self) -> bool {
         self.state == State::Done
@@ -212,7 +220,7 @@ impl Sender {
         match message {
             _ if self.is_over() => self.handle_late(message),
             Message::Ping { token } => self.answer(Message::Pong { token: *token })?,
-            Message::Pong { .. } => {}
+            Message::Pong { token } => self.pong = Some(*token),
             Message::Bye => return Err(TransferError::PeerLeft),
             Message::Abort { reason, file } => {
                 return Err(TransferError::Aborted { reason: *reason, file: *file });
