@@ -60,14 +60,14 @@ pub(crate) fn run(seed: u64) -> Option<String> {
 
 /// Makes something to send.
 fn lay_out(machine: &Machine, dice: &mut Dice) {
-    let len = 30 * MIB + dice.len(60 * MIB);
+    let large = 30 * MIB + dice.len(60 * MIB);
     if dice.below(2) == 0 {
-        machine.write(NAME, &content(len));
+        machine.write(NAME, &content(large));
         return;
     }
     fs::create_dir_all(machine.path(NAME).join("b")).unwrap();
     for (name, len) in
-        [("a.bin", len / 2), ("b/1.bin", dice.len(200_000)), ("b/2.bin", 0), ("c.bin", len / 2)]
+        [("a.bin", large / 2), ("b/1.bin", dice.len(200_000)), ("b/2.bin", 0), ("c.bin", large / 2)]
     {
         machine.write(&format!("{NAME}/{name}"), &content(len));
     }

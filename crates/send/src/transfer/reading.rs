@@ -274,15 +274,14 @@ mod tests {
         let mut lens = vec![0];
         while let Some(draft) = passed.blocking_recv() {
             let plaintext = draft.plaintext();
-            match decode(plaintext).next().unwrap().unwrap().0 {
-                Message::Ping { token } => {
-                    lens.push(0);
-                    if lens.len() - 1 > answered {
-                        break;
-                    }
-                    answers.handle_pong(token);
+            if let Message::Ping { token } = decode(plaintext).next().unwrap().unwrap().0 {
+                lens.push(0);
+                if lens.len() - 1 > answered {
+                    break;
                 }
-                _ => *lens.last_mut().unwrap() += plaintext.len(),
+                answers.handle_pong(token);
+            } else {
+                *lens.last_mut().unwrap() += plaintext.len();
             }
         }
         drop(answers);
