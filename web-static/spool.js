@@ -21,7 +21,7 @@
 import { Database } from './spool/database.js';
 import { Memory } from './spool/memory.js';
 import { OriginFiles } from './spool/origin.js';
-import { claim, leftBehind, newName } from './spool/names.js';
+import { claim, leftBehind, newName, release } from './spool/names.js';
 import { attempt } from './spool/probe.js';
 
 /** Up to this size everything stays in memory: bytes. */
@@ -54,16 +54,18 @@ export async function findSpool(files, own) {
     ...directories.map((name) => ({ name, open: () => OriginFiles.reopen(name) })),
     ...databases.map((name) => ({ name, open: () => Database.reopen(name) })),
   ];
-  let best = { spool: /** @type {Spool | undefined} */ (undefined), len: 0, release: () => {} };
+  let best = { spool: /** @type {Spool | undefined} */ (undefined), len: 0 };
   for (const { name, open } of openers) {
-    const release = await claim(name, name === own);
-    const spool = release && (await attempt(open));
-    if (!release || !spool) continue;
+    if (!(await claim(name, name === own))) continue;
+    const spool = await attempt(open);
+    if (!spool) {
+      release(name);
+      continue;
+    }
     const len = (await attempt(() => lenHeld(spool, files))) ?? 0;
-    const worse = len > best.len ? best : { spool, release };
-    if (len > best.len) best = { spool, len, release };
-    await worse.spool?.leave?.();
-    worse.release();
+    const worse = len > best.len ? best.spool : spool;
+    if (len > best.len) best = { spool, len };
+    await worse?.leave?.();
   }
   return best.spool;
 }

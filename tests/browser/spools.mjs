@@ -96,6 +96,17 @@ async function tryAll() {
   if (first.isPlaced || !second.isPlaced) problems.push('what was chosen is where it is to be, and nothing else');
   if (storing.done !== 2 * len) problems.push(`${storing.done} bytes are said to be stored`);
   await storing.clear();
+
+  // What a page has left is for another tab, also while the page still shows why.
+  const { openSpool } = await import(new URL('spool.js', self.location.href).href);
+  const held = async (name) => (await navigator.locks.query()).held.some((lock) => lock.name === name);
+  for (const end of ['leave', 'clear']) {
+    const spool = await openSpool(1 << 30, false);
+    if (!(await held(spool.name))) problems.push('another tab can have what is in use');
+    await spool[end]();
+    if (await held(spool.name)) problems.push(`no other tab can have it: ${end}`);
+    if (end === 'leave') await (await OriginFiles.reopen(spool.name)).clear();
+  }
   const names = [];
   for await (const name of root.keys()) names.push(name);
   if (names.join() !== 'chosen') problems.push(`left behind: ${names}`);

@@ -1,3 +1,4 @@
+import { release } from './names.js';
 import { full, probed } from './probe.js';
 import { PART_LEN, Parts } from './parts.js';
 
@@ -81,11 +82,12 @@ export class Database {
 
   async leave() {
     this.#database.close();
+    release(this.name);
   }
 
   async clear() {
     this.#database.close();
-    await settled(indexedDB.deleteDatabase(this.name));
+    await settled(indexedDB.deleteDatabase(this.name)).finally(() => release(this.name));
   }
 
   /** @param {Uint8Array} part */

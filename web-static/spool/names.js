@@ -21,17 +21,21 @@ export async function newName() {
  *
  * @param {string} name
  * @param {boolean} isOwn  Whether nobody but this tab can have it: a page without https cannot ask the others.
- * @returns {Promise<(() => void) | undefined>}  Releases it, unless this worker had it before; nothing if another tab has it.
+ * @returns {Promise<boolean>}  Whether this worker has it; not if another tab does.
  */
 export async function claim(name, isOwn) {
-  if (claimed.has(name)) return () => {};
-  const release = navigator.locks ? await lock(name) : isOwn ? () => {} : undefined;
-  if (!release) return undefined;
-  claimed.set(name, release);
-  return () => {
-    claimed.delete(name);
-    release();
-  };
+  if (claimed.has(name)) return true;
+  const unlock = navigator.locks ? await lock(name) : isOwn ? () => {} : undefined;
+  if (unlock) claimed.set(name, unlock);
+  return unlock !== undefined;
+}
+
+/** @param {string} name  Of what this worker uses no more: another tab may, while this one still shows what became of it. */
+export function release(name) {
+  // Without https nobody else can have it anyway, and this one may want it again.
+  if (!navigator.locks) return;
+  claimed.get(name)?.();
+  claimed.delete(name);
 }
 
 /**
@@ -76,12 +80,11 @@ export async function sweep() {
  */
 async function whileUnused(name, what) {
   // What is this old and in use by a page without https is lost to it.
-  const release = await claim(name, true);
-  if (!release) return;
+  if (claimed.has(name) || !(await claim(name, true))) return;
   try {
     await what();
   } finally {
-    release();
+    release(name);
   }
 }
 

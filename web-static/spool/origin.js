@@ -1,3 +1,4 @@
+import { release } from './names.js';
 import { attempt, full, probed } from './probe.js';
 
 /**
@@ -78,12 +79,13 @@ export class OriginFiles {
 
   async leave() {
     this.#close();
+    release(this.name);
   }
 
   async clear() {
     this.#close();
     const root = await navigator.storage.getDirectory();
-    await root.removeEntry(this.name, { recursive: true });
+    await root.removeEntry(this.name, { recursive: true }).finally(() => release(this.name));
   }
 
   #close() {
