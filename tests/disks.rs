@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use rustix::process::Signal;
-use tempfile::TempDir;
 
 use crate::harness::{Disk, Machine, NOTICED, Peer, Rendezvous, Snapshot, content, text};
 
@@ -22,16 +21,16 @@ const MEMORY_LIMIT: u64 = 200 * MIB as u64;
 
 /// A small file system in an image, whose end can be broken off. Unmounted with this value.
 struct Image {
-    /// Where the image lies.
-    place: TempDir,
     mounted: Disk,
+    /// Where the image lies.
+    place: Disk,
 }
 
 impl Image {
-    /// A file system of `len` bytes; `None` as with [`Disk::new`], and where there are no loop devices.
-    fn new(len: usize) -> Option<Self> {
-        let mounted = Disk::new(MIB)?;
-        let place = TempDir::new().unwrap();
+    /// A file system of `len` bytes in an image for which there is room for `room`: whoever writes more is told so when it
+    /// is to be brought to the disk, and not before. `None` as with [`Disk::new`], and where there are no loop devices.
+    fn new(len: usize, room: usize) -> Option<Self> {
+        let (mounted, place) = (Disk::new(MIB)?, Disk::new(room)?);
         let image = place.path().join("image");
         File::create(&image).unwrap().set_len(len as u64).unwrap();
         let run = |program: &str, arguments: &[&str], at: &Path| {
@@ -151,7 +150,7 @@ fn a_file_that_goes_away_while_it_is_sent_is_told_of_on_both_sides_and_the_recei
 
 #[test]
 fn a_file_that_cannot_be_read_to_its_end_is_told_of_on_both_sides_and_is_gone_on_with_once_it_can() {
-    let Some(image) = Image::new(120 * MIB) else { return };
+    let Some(image) = Image::new(120 * MIB, 121 * MIB) else { return };
     let server = Rendezvous::start();
     let (alice, bob) = (Machine::with_server(&server), Machine::with_server(&server));
     let path = image.write(BIG, &content(64 * MIB));
@@ -176,6 +175,35 @@ fn a_file_that_cannot_be_read_to_its_end_is_told_of_on_both_sides_and_is_gone_on
     again.end().succeeded();
     assert_eq!(received.events_of("resumed").len(), 1, "{received:?}");
     assert!(bob.read(BIG) == content(64 * MIB));
+}
+
+#[test]
+fn a_disk_that_does_not_take_what_it_was_given_is_told_of_and_gone_on_with_once_it_does() {
+    let Some(image) = Image::new(BIG_LEN + 60 * MIB, 84 * MIB) else { return };
+    let server = Rendezvous::start();
+    let (alice, bob) = (Machine::with_server(&server), Machine::with_server(&server));
+    let path = alice.write(BIG, &content(BIG_LEN));
+    let output = image.mounted.path().to_str().unwrap();
+    let (sending, receiving) = under_way(&alice, &bob, output);
+    let error = receiving.end_within(NOTICED).failed("write", 6);
+    let message = text(&error["message"]);
+    assert!(message.contains(BIG) && message.contains("is kept in"), "{error}");
+    let heard = sending.end_within(NOTICED).failed("peer_failed", 1);
+    assert!(text(&heard["message"]).contains("disk is full"), "{heard}");
+    assert!(!image.mounted.path().join(BIG).exists());
+    let kept = fs::metadata(image.mounted.path().join(format!(".{BIG}.part"))).unwrap().len();
+    assert!(kept < 84 * MIB as u64, "{kept} bytes are said to be where there is room for 84 MiB");
+
+    image.place.grow(BIG_LEN + 80 * MIB);
+    let mut again = alice.start(&[BIG]);
+    let received = bob.start(&["receive", &again.code(), "--yes", "--output", output]).end();
+    received.succeeded();
+    again.end().succeeded();
+    assert_eq!(received.events_of("resumed").len(), 1, "{received:?}");
+    // What is in memory is right in any case.
+    let saved = image.mounted.path().join(BIG);
+    rustix::fs::fadvise(File::open(&saved).unwrap(), 0, None, rustix::fs::Advice::DontNeed).unwrap();
+    assert_eq!(Snapshot::of(&path), Snapshot::of(&saved));
 }
 
 #[test]

@@ -91,14 +91,16 @@ fn a_browser_that_was_killed_goes_on_with_a_new_code_and_trusts_no_name() {
         let moved = sent.events_of("finished")[0]["moved"].as_u64().unwrap();
         let all = (small.len() + other.len()) as u64;
         let kept = all * 3 / 10 - (9 << 20);
+        // A connection that breaks on a busy machine costs what was on its way.
+        let again = sent.events_of("reconnecting").len() as u64 * (9 << 20);
         if is_changed {
-            assert_eq!(
-                moved,
-                other.len() as u64,
-                "what is another file is sent whole, and what is the same is not"
+            let len = other.len() as u64;
+            assert!(
+                (len..=len + again).contains(&moved),
+                "what is another file is sent whole, and what is the same is not: {moved} bytes of {len}, {sent:?}"
             );
         } else {
-            assert!(moved <= all - kept, "{moved} of {all} bytes were sent: {sent:?}");
+            assert!(moved <= all - kept + again, "{moved} of {all} bytes were sent: {sent:?}");
         }
     }
 }

@@ -33,6 +33,13 @@ impl Disk {
         self.0.path()
     }
 
+    /// Gives it room for `len` bytes in all.
+    pub(crate) fn grow(&self, len: usize) {
+        let resized =
+            Command::new("mount").args(["-o", &format!("remount,size={len}")]).arg(self.path()).status();
+        assert!(resized.unwrap().success());
+    }
+
     /// Takes what is free, and gives the file to remove when there is to be room again.
     pub(crate) fn fill(&self) -> PathBuf {
         let path = self.path().join("filler");

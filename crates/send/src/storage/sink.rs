@@ -71,6 +71,9 @@ pub struct Sink {
     sync: Sync,
     saved: Vec<Saved>,
     unkept_attributes: usize,
+    /// Whether the disk has once not taken what it was given. It tells that once: to ask again proves nothing, nor does
+    /// reading what is still in memory.
+    sync_failed: bool,
     settled: bool,
 }
 
@@ -99,7 +102,10 @@ struct Writing {
     partial: Partial,
     hasher: Hasher,
     written_len: u64,
+    /// How much of it the flusher was last asked to bring to the disk.
     checkpoint_len: u64,
+    /// How much of it is certainly there.
+    synced_len: u64,
     declared: Option<u64>,
     /// The last offset that a sender could go on from, and the hash of everything before it.
     mark: (u64, Hasher),
@@ -111,6 +117,8 @@ struct Verified {
     entry: usize,
     partial: Partial,
     len: u64,
+    /// How much of it is certainly on the disk.
+    synced_len: u64,
 }
 
 /// What a job of the flusher was for.
@@ -178,6 +186,7 @@ impl Sink {
             sync,
             saved: Vec::new(),
             unkept_attributes: 0,
+            sync_failed: false,
             settled: false,
         })
     }
@@ -259,7 +268,7 @@ impl Sink {
             self.set_state(entry, State::Waiting);
             return Err(SinkError::DigestMismatch { path });
         }
-        self.queue(Verified { entry, partial: writing.partial, len });
+        self.queue(Verified { entry, partial: writing.partial, len, synced_len: writing.synced_len });
         Ok(())
     }
 
@@ -288,7 +297,7 @@ impl Sink {
             partial.discard();
             return Err(SinkError::new("write", path, error));
         }
-        self.queue(Verified { entry, partial, len });
+        self.queue(Verified { entry, partial, len, synced_len: 0 });
         Ok(())
     }
 
@@ -353,6 +362,7 @@ impl Sink {
             hasher: Hasher::default(),
             written_len: 0,
             checkpoint_len: 0,
+            synced_len: 0,
             declared,
             mark: (0, Hasher::default()),
         });

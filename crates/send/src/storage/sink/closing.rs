@@ -80,13 +80,16 @@ impl Sink {
         if std::mem::replace(&mut self.settled, true) {
             return None;
         }
-        // Whoever abandons a transfer has its reason; what else goes wrong now has no one to tell it to.
-        let _ = self.flush();
+        self.submit_batch();
+        while let Some(done) = self.flusher.wait() {
+            // Whoever abandons a transfer has its reason; what else goes wrong now has no one to tell it to.
+            let _ = self.handle_flushed(done);
+        }
         let current = self.current.take();
         let kept = match (leftovers, current) {
-            (Leftovers::Keep, Some(Writing { entry, partial, written_len, .. })) => {
-                let synced = (self.sync)(&[Arc::clone(partial.file())]).is_ok();
-                self.leave(entry, partial, written_len, if synced { written_len } else { 0 })
+            (Leftovers::Keep, Some(Writing { entry, partial, written_len, synced_len, .. })) => {
+                self.sync_failed |= (self.sync)(&[Arc::clone(partial.file())]).is_err();
+                self.leave(entry, partial, if self.sync_failed { synced_len } else { written_len })
             }
             (Leftovers::Keep, None) => None,
             (Leftovers::Discard, current) => {
@@ -114,17 +117,14 @@ impl Sink {
         self.parts.take().into_iter().for_each(|parts| parts.remove(&root));
     }
 
-    /// Leaves a partial of `len` bytes for another transfer, or removes it if it is not worth that.
-    pub(super) fn leave(
-        &mut self,
-        entry: usize,
-        mut partial: Partial,
-        len: u64,
-        synced_len: u64,
-    ) -> Option<Kept> {
+    /// Leaves the first `len` bytes of a partial, all of them on the disk, for another transfer, or removes it if it is not
+    /// worth that. What is behind them may look right as long as it is in memory, and is cut off.
+    pub(super) fn leave(&mut self, entry: usize, mut partial: Partial, len: u64) -> Option<Kept> {
         let item = self.manifest.entries().get(entry)?;
-        let recorded = len >= KEEP_LEN && partial.record(subject(&item), synced_len).is_ok();
-        if !recorded {
+        let is_left = len >= KEEP_LEN
+            && partial.file().set_len(len).is_ok()
+            && partial.record(subject(&item), len).is_ok();
+        if !is_left {
             partial.discard();
             return None;
         }

@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
@@ -18,12 +19,24 @@ use crate::storage::{Hasher, OutputDir, SinkOptions};
 const INPUT_OUTPUT: i32 = 5;
 
 /// Enough for two checkpoints and a little.
-const LEN: usize = 16 * 1024 * 1024 + 3 * CHUNK_LEN;
+const LEN: usize = FIRST_LEN + 8 * 1024 * 1024 + 3 * CHUNK_LEN;
+
+/// Enough for one, even if the thread that waits for the disk is late.
+const FIRST_LEN: usize = 12 * 1024 * 1024;
 
 const NAME: &str = "film.mp4";
 
 fn broken(_: &[Arc<File>]) -> io::Result<()> {
     Err(io::Error::from_raw_os_error(INPUT_OUTPUT))
+}
+
+/// Asked a second time it says that nothing is wrong, as Linux does: what it could not write it has forgotten.
+fn forgetful(_: &[Arc<File>]) -> io::Result<()> {
+    static ASKED: AtomicUsize = AtomicUsize::new(0);
+    match ASKED.fetch_add(1, Ordering::Relaxed) {
+        1 => Err(io::Error::from_raw_os_error(INPUT_OUTPUT)),
+        _ => Ok(()),
+    }
 }
 
 fn content() -> Vec<u8> {
@@ -49,22 +62,39 @@ fn write(sink: &mut Sink, bytes: &[u8], mut offset: usize) -> Result<(), SinkErr
     sink.flush().map(drop)
 }
 
-#[test]
-fn a_disk_that_cannot_sync_is_told_of_and_what_was_written_is_gone_on_with() {
-    let (root, bytes) = (tempfile::tempdir().unwrap(), content());
-    let mut failing = sink(root.path(), broken);
-    let error = write(&mut failing, &bytes, 0).unwrap_err();
+fn assert_told(error: &SinkError) {
     let SinkError::Io { operation, path, source, .. } = &error else { panic!("{error:?}") };
     assert_eq!((*operation, path.file_name().unwrap().to_str()), ("sync", Some(NAME)), "{error:?}");
     assert_eq!(source.raw_os_error(), Some(INPUT_OUTPUT));
+}
+
+/// What is left of a file whose beginning a disk has failed to take may look right as long as it is in memory.
+#[test]
+fn a_disk_that_cannot_sync_is_told_of_and_nothing_it_did_not_take_is_kept() {
+    let (root, bytes) = (tempfile::tempdir().unwrap(), content());
+    let mut failing = sink(root.path(), broken);
+    assert_told(&write(&mut failing, &bytes, 0).unwrap_err());
+    assert!(failing.abort(Leftovers::Keep).is_none());
+    assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0, "nothing is left over");
+}
+
+#[test]
+fn a_disk_that_failed_once_is_trusted_with_what_it_took_before_and_gone_on_with_once_it_is_mended() {
+    let (root, bytes) = (tempfile::tempdir().unwrap(), content());
+    let mut failing = sink(root.path(), forgetful);
+    for (index, chunk) in bytes[..FIRST_LEN].chunks(CHUNK_LEN).enumerate() {
+        failing.write(0, (index * CHUNK_LEN) as u64, chunk).unwrap();
+    }
+    failing.flush().unwrap();
+    assert_told(&write(&mut failing, &bytes, FIRST_LEN).unwrap_err());
     failing.abort(Leftovers::Keep);
     assert!(!root.path().join(NAME).exists(), "nothing half has its final name");
 
-    // What is there is proven by reading it again: no record vouches for it.
     let mut mended = sink(root.path(), sync_all);
-    let held = mended.held().unwrap().pop().expect("what was written is kept");
+    let held = mended.held().unwrap().pop().expect("what the disk took is kept");
     let len = usize::try_from(held.offset).unwrap();
-    assert!(len >= CHUNK_LEN && held.digest == Some(Hasher::of(&bytes[..len])), "{held:?}");
+    assert!((CHUNK_LEN..=FIRST_LEN).contains(&len), "{held:?}");
+    assert_eq!(held.digest, Some(Hasher::of(&bytes[..len])));
     mended.go_on(0, held.offset).unwrap();
     write(&mut mended, &bytes, len).unwrap();
     mended.finish().unwrap();

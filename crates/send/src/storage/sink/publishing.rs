@@ -53,25 +53,37 @@ impl Sink {
     pub(super) fn handle_flushed(&mut self, done: Done<Flushed>) -> Result<(), SinkError> {
         match done.tag {
             Flushed::Checkpoint { entry, file, len } => {
-                done.result.map_err(|error| self.failed("sync", entry, error).with_kept(len))?;
                 let manifest = Arc::clone(&self.manifest);
                 let is_it = |writing: &&mut Writing| Arc::ptr_eq(writing.partial.file(), &file);
                 let writing = self.current.as_mut().filter(is_it);
-                if let (Some(writing), Some(item)) = (writing, manifest.entries().get(entry)) {
+                if let Err(error) = done.result {
+                    let kept_len = writing.map_or(0, |writing| writing.synced_len);
+                    self.sync_failed = true;
+                    return Err(self.failed("sync", entry, error).with_kept(kept_len));
+                }
+                if let (Some(writing), Some(item)) = (writing, manifest.entries().get(entry))
+                    && !self.sync_failed
+                {
+                    writing.synced_len = len.min(writing.written_len);
                     // The file itself can still complete without its record.
-                    let _ = writing.partial.record(subject(&item), len.min(writing.written_len));
+                    let _ = writing.partial.record(subject(&item), writing.synced_len);
                 }
                 Ok(())
             }
             Flushed::Batch(batch) => {
                 let first = batch.first().map_or(0, |verified| verified.entry);
+                self.sync_failed |= done.result.is_err();
                 let mut outcome = done.result.map_err(|error| self.failed("sync", first, error));
                 for mut verified in batch {
+                    if self.sync_failed {
+                        self.leave(verified.entry, verified.partial, verified.synced_len);
+                        continue;
+                    }
                     if outcome.is_ok() {
                         outcome = self.publish(&mut verified);
                     }
                     if outcome.is_err() {
-                        self.leave(verified.entry, verified.partial, verified.len, 0);
+                        self.leave(verified.entry, verified.partial, verified.len);
                     }
                 }
                 outcome

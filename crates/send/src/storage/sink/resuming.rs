@@ -122,6 +122,7 @@ impl Sink {
             hasher,
             written_len: len,
             checkpoint_len: synced_len.min(len),
+            synced_len: synced_len.min(len),
             declared,
             mark,
         }))
@@ -138,6 +139,7 @@ impl Sink {
         let cut = file.set_len(len).and_then(|()| file.seek(SeekFrom::Start(len)));
         (writing.written_len, writing.hasher) = (len, hasher);
         writing.checkpoint_len = writing.checkpoint_len.min(len);
+        writing.synced_len = writing.synced_len.min(len);
         let entry = writing.entry;
         cut.map(drop).map_err(|error| self.failed("go on with", entry, error))
     }
