@@ -17,6 +17,11 @@ import { Session, doneLinger, pingInterval, socketPath } from './wire/wire.js';
 /** How long the two sides may take to know each other, and then to find a path: milliseconds. */
 const STEP_DEADLINE = 15_000;
 const PATH_DEADLINE = 30_000;
+/**
+ * How long two sides that have not had a connection look for each other: milliseconds. Nothing is lost then but a code, and one
+ * that left on purpose cannot be told from one that lost its way to the server.
+ */
+const FIRST_DEADLINE = 12_000;
 /** How long the page may take to find out what it can do: milliseconds. */
 const PAGE_DEADLINE = 10_000;
 /** Between two reports of progress: milliseconds. */
@@ -45,7 +50,11 @@ export class Reception {
   /** What is to be done once there is room again. @type {any[]} */
   #held = [];
   #timer = 0;
-  #hasOffer = false;
+  /** Whether the two have yet to have a connection. */
+  #isFirst = true;
+  /** Since when they look for each other then, and what is said when that is over. @type {number | undefined} */
+  #since;
+  #whyApart = 'left';
   #isAccepted = false;
   /** What the storage of a page before this one is called, whose person has agreed already. @type {string | undefined} */
   #own;
@@ -62,7 +71,10 @@ export class Reception {
     this.#memory = memory;
     this.#page = page;
     const isAnew = 'token' in start;
-    if (isAnew) this.#own = start.name;
+    if (isAnew) {
+      this.#own = start.name;
+      this.#isFirst = false;
+    }
     this.#session = isAnew ? Session.restore(start.token) : new Session(start, crypto.getRandomValues(new Uint8Array(64)));
     this.#address = new URL(socketPath(), page.base);
     this.#address.protocol = this.#address.protocol === 'https:' ? 'wss:' : 'ws:';
@@ -180,8 +192,8 @@ export class Reception {
       case 'prove':
         return tell({ type: 'proving' });
       case 'connect':
-        if (this.#rejoin.isApart) this.#rejoin.handleConnect();
-        else this.#allow(PATH_DEADLINE, 'no-path');
+        this.#rejoin.handleConnect();
+        if (this.#isFirst) this.#allow(PATH_DEADLINE, 'no-path');
         return tell({ type: 'connect', sdp: output.sdp, iceServers: output.iceServers, channel: output.channel });
       case 'candidate':
         return tell({ type: 'candidate', candidate: { candidate: output.candidate, sdpMid: output.mid } });
@@ -230,7 +242,7 @@ export class Reception {
   /** @param {{files: number, size: number, isStream: boolean, leftOut: number}} offer */
   async #ask(offer) {
     clearTimeout(this.#timer);
-    this.#hasOffer = true;
+    this.#isFirst = false;
     if (offer.files > MAX_FILES) return this.#stop(() => this.#session.declineForSpace(), 'too-many');
     const files = this.#files();
     await this.#findPlace(offer, files);
@@ -382,9 +394,8 @@ export class Reception {
   }
 
   #handleServerGone() {
-    // Once there is a channel, the server is not needed until that breaks.
-    if (this.#rejoin.isApart) this.#session.handleLost();
-    else if (!this.#hasOffer && !this.#channel.isThere) this.#fail('server-gone');
+    this.#whyApart = 'server-gone';
+    this.#session.handleServerGone();
   }
 
   #handleLost() {
@@ -397,8 +408,15 @@ export class Reception {
     this.#channel.drop();
     this.#signal?.close();
     clearTimeout(this.#timer);
-    if (!this.#rejoin.isApart) tell({ type: 'reconnecting' });
+    if (this.#isFirst) this.#allowFirst();
+    if (!this.#rejoin.isApart) tell({ type: 'reconnecting', isFirst: this.#isFirst });
     this.#rejoin.handleApart(retryAfter);
+  }
+
+  #allowFirst() {
+    const now = performance.now();
+    this.#since ??= now;
+    this.#allow(Math.max(0, this.#since + FIRST_DEADLINE - now), this.#whyApart);
   }
 
   #join() {

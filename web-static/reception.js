@@ -182,9 +182,10 @@ on('progress', ({ done }) => {
   progress.update(done, performance.now());
   if (isShown('receiving')) showArriving();
 });
-on('reconnecting', () => {
+on('reconnecting', ({ isFirst }) => {
   leave();
-  show('reconnecting', { progress });
+  if (isFirst) show('connecting', { at: 'server' });
+  else show('reconnecting', { progress });
 });
 on('resumed', ({ isAccepted }) => {
   if (!isAccepted) return offer && show('confirm', offer);

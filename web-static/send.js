@@ -100,7 +100,7 @@ function handle({ data }) {
       return show('awaiting', { step: 'consent' });
     case 'reconnecting':
       leave();
-      return show('reconnecting', { progress });
+      return data.isFirst ? show('awaiting', { step: 'path' }) : show('reconnecting', { progress });
     case 'resumed':
       return handleResumed(data);
     case 'accepted':

@@ -69,6 +69,7 @@ class Delivery {
   #timer;
   /** How many reads were wanted: what comes of an earlier one is for nobody. */
   #turn = 0;
+  #wasOffered = false;
   #isAccepted = false;
   #reported = 0;
   #isOver = false;
@@ -193,6 +194,7 @@ class Delivery {
       case 'candidate':
         return tell({ type: 'candidate', candidate: { candidate: output.candidate, sdpMid: output.mid } });
       case 'offered':
+        this.#wasOffered = true;
         return tell({ type: 'offered' });
       case 'transmit':
         return this.#transmit(this.#sending.record());
@@ -228,7 +230,7 @@ class Delivery {
   #handleApart(retryAfter) {
     this.#dropChannel();
     this.#signal.close();
-    if (!this.#rejoin.isApart) tell({ type: 'reconnecting' });
+    if (!this.#rejoin.isApart) tell({ type: 'reconnecting', isFirst: !this.#wasOffered });
     this.#rejoin.handleApart(retryAfter);
   }
 

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::harness::content;
+use crate::harness::{Cutter, content};
 
 #[test]
 fn a_page_finds_its_sender_again_and_goes_on_wherever_it_keeps_the_file() {
@@ -28,5 +28,23 @@ fn a_page_finds_its_sender_again_and_goes_on_wherever_it_keeps_the_file() {
         sent.succeeded();
         assert_eq!(sent.events_of("code").len(), 1, "without a new code: {sent:?}");
         assert_sent_once(&sent, bytes.len());
+    }
+}
+
+#[test]
+fn a_page_whose_server_breaks_once_its_code_was_right_meets_the_sender_there_again() {
+    if !has_browsers() {
+        return;
+    }
+    let (server, alice) = start();
+    alice.write("a.txt", b"content");
+    // The sender's hello is the first message, its confirmation the second, and its description the third.
+    for (kind, nth) in [(Kind::Chromium, 2), (Kind::Firefox, 3)] {
+        let wire = Cutter::before(server.address(), r#""type":"relay""#, nth);
+        let mut sending = alice.start(&["a.txt"]);
+        let told = run(kind, &[case(&mut sending, &format!("{}/", wire.url()), Way::Code)]);
+        assert!(wire.has_cut());
+        assert_saved(&told[0], &[("a.txt", b"content")]);
+        sending.end().succeeded();
     }
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use self::talk::Talk;
 use crate::generation::{AwaitingSender, Generation, MAX_GENERATIONS};
-use crate::handshake::{Seed, Session};
+use crate::handshake::{Seed, Session, is_confirmation};
 use crate::keys::SessionSecret;
 use crate::message::{AbortReason, Message};
 use crate::record::{HEADER_LEN, Opener, Sealer, TAG_LEN};
@@ -85,6 +85,10 @@ pub(super) struct Connection {
     path: Path,
     /// Whether the two sides have had a channel. From then on they look for each other when they lose it.
     was_open: bool,
+    /// Whether they look for each other without having had one: the rendezvous was lost when they had proved themselves.
+    lost_server: bool,
+    /// What a sender repeats first wherever the two meet, until the receiver has shown that it has it (PROTOCOL.md §5.6).
+    confirmation: Option<Vec<u8>>,
     /// Why this side gives up, as long as the other has yet to be told.
     leaving: Option<AbortReason>,
     outbox: VecDeque<Output>,
@@ -125,38 +129,50 @@ const CHANNEL: u16 = 0;
 impl Connection {
     /// The two sides have proved themselves at a door, and go on talking there.
     pub(super) fn new(session: Session, role: Role, place: Place, ice_servers: Vec<IceServer>) -> Self {
-        let Session { secret, signal_keys, .. } = session;
-        let mut connection = Self {
-            role,
-            secret,
-            generation: 1,
-            stage: Stage::Talking(Box::new(Talk::new(place, halves(signal_keys), ice_servers))),
-            path: Path::Closed,
-            was_open: false,
-            leaving: None,
-            outbox: VecDeque::new(),
-            records: VecDeque::new(),
-        };
+        let Session { secret, signal_keys, confirmation, .. } = session;
+        let talk = Talk::new(place, halves(signal_keys), ice_servers);
+        let mut connection = Self::at(Stage::Talking(Box::new(talk)), secret, role);
+        connection.confirmation = confirmation;
         connection.begin_generation();
         connection
     }
 
     /// The two had a channel, and this side has lost it and everything else but the secret.
     pub(super) fn restore(secret: SessionSecret, role: Role) -> Self {
-        let mut connection = Self {
+        let mut connection = Self::at(Stage::Apart, secret, role);
+        connection.was_open = true;
+        connection.part(None);
+        connection
+    }
+
+    /// The two have met again before they had a channel: the sender's confirmation came from there.
+    pub(super) fn confirmed(
+        session: Session,
+        role: Role,
+        (place, ice_servers): (Place, Vec<IceServer>),
+        seed: Seed,
+    ) -> Self {
+        let mut connection = Self::at(Stage::Waiting(seed), session.secret, role);
+        connection.lost_server = true;
+        connection.meet(place, ice_servers);
+        connection
+    }
+
+    /// In the first generation: the other side knows which it was if there were more.
+    fn at(stage: Stage, secret: SessionSecret, role: Role) -> Self {
+        Self {
             role,
             secret,
-            // The other side knows which it was.
             generation: 1,
-            stage: Stage::Apart,
+            stage,
             path: Path::Closed,
-            was_open: true,
+            was_open: false,
+            lost_server: false,
+            confirmation: None,
             leaving: None,
             outbox: VecDeque::new(),
             records: VecDeque::new(),
-        };
-        connection.part(None);
-        connection
+        }
     }
 
     pub(super) fn secret(&self) -> &SessionSecret {
@@ -209,6 +225,8 @@ impl Connection {
             ServerMessage::Left { door, attempt, reason }
                 if self.place() == Some(Place { door, attempt }) =>
             {
+                // Somebody who has proved himself and left before there was a channel may only have lost the rendezvous.
+                self.lost_server |= !self.was_open && door != Door::Meeting;
                 Err(Trouble::Closed(reason, None))
             }
             ServerMessage::Refused { reason, retry_after } => Err(Trouble::Closed(reason, retry_after)),
@@ -328,10 +346,22 @@ impl Connection {
 
     /// The channel is gone, or what was to become another has come to nothing. Whether the two may find each other again.
     pub(super) fn handle_lost(&mut self) -> bool {
-        if self.was_open {
+        if self.may_rejoin() {
             self.part(None);
         }
-        self.was_open
+        self.may_rejoin()
+    }
+
+    /// The rendezvous is gone. Without a channel the two go on where they meet again; with one they need none.
+    pub(super) fn handle_server_lost(&mut self) {
+        if !self.has_channel() {
+            self.lost_server = true;
+            self.part(None);
+        }
+    }
+
+    fn may_rejoin(&self) -> bool {
+        self.was_open || self.lost_server
     }
 
     /// Goes to where both sides meet again, over a new socket.
@@ -342,10 +372,10 @@ impl Connection {
         self.say(&ClientMessage::Meet { v: SIGNALING_VERSION, slot, role });
     }
 
-    /// Once the two had a channel, what goes wrong on the way to another is a reason to try again and no end.
+    /// Once the two are on their way to another channel, what goes wrong there is a reason to try again and no end.
     fn survive(&mut self, handled: Result<(), Trouble>) -> Result<(), Trouble> {
         match handled {
-            Err(trouble) if self.was_open && !self.is_open() && !trouble.is_final() => {
+            Err(trouble) if self.may_rejoin() && !self.is_open() && !trouble.is_final() => {
                 self.part(if let Trouble::Closed(_, retry_after) = trouble { retry_after } else { None });
                 Ok(())
             }
@@ -364,6 +394,9 @@ impl Connection {
     fn meet(&mut self, place: Place, ice_servers: Vec<IceServer>) {
         match std::mem::replace(&mut self.stage, Stage::Apart) {
             Stage::Waiting(seed) => {
+                if let Some(confirmation) = self.confirmation.clone() {
+                    self.relay(place, &confirmation);
+                }
                 let (meeting, body) = Meeting::new(self.secret.clone(), self.role, seed);
                 self.relay(place, &body);
                 self.stage = Stage::Keying(Box::new((place, meeting, ice_servers)));
@@ -374,6 +407,11 @@ impl Connection {
 
     fn handle_body(&mut self, body: &[u8]) -> Result<(), Trouble> {
         match std::mem::replace(&mut self.stage, Stage::Apart) {
+            // It was verified when it came first.
+            Stage::Keying(keying) if self.role == Role::Receiver && is_confirmation(body) => {
+                self.stage = Stage::Keying(keying);
+                Ok(())
+            }
             Stage::Keying(keying) => {
                 let (place, meeting, ice_servers) = *keying;
                 let halves = meeting.receive(body).map_err(|_| Trouble::Unverified)?;
@@ -389,7 +427,10 @@ impl Connection {
             Stage::Talking(mut talk) => {
                 let opened = talk.opener.open(body);
                 self.stage = Stage::Talking(talk);
-                self.handle_signal(opened.map_err(|_| Trouble::Unverified)?)
+                let signal = opened.map_err(|_| Trouble::Unverified)?;
+                // It can only be sealed by somebody who has heard it.
+                self.confirmation = None;
+                self.handle_signal(signal)
             }
             other @ (Stage::Apart | Stage::Waiting(_)) => {
                 self.stage = other;

@@ -277,9 +277,11 @@ impl Sending {
     #[wasm_bindgen(js_name = handleServerGone)]
     pub fn handle_server_gone(&mut self) {
         match self.connection() {
-            Some(connection) if connection.has_channel() => {}
-            Some(connection) if connection.was_open() => self.handle_lost(),
-            _ => self.fail("server-gone"),
+            Some(connection) => {
+                connection.handle_server_lost();
+                self.settle(Ok(()));
+            }
+            None => self.fail("server-gone"),
         }
     }
 

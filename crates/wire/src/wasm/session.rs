@@ -173,10 +173,29 @@ impl Session {
         if self.machine.is_done() {
             return;
         }
+        if matches!(self.stage, Stage::Unanswered(_)) {
+            return self.handle_server_gone();
+        }
         if self.connection().is_some_and(Connection::handle_lost) {
             self.settle(Ok(()));
         } else {
             self.fail("no-path");
+        }
+    }
+
+    /// The rendezvous is gone: that matters until there is a channel.
+    #[wasm_bindgen(js_name = handleServerGone)]
+    pub fn handle_server_gone(&mut self) {
+        match std::mem::replace(&mut self.stage, Stage::Over) {
+            Stage::Proving(confirmed) => self.listen_again(confirmed, None),
+            Stage::Unanswered(unanswered) => self.listen_again(unanswered.confirmed, None),
+            Stage::Met(mut connection) => {
+                connection.handle_server_lost();
+                self.stage = Stage::Met(connection);
+                self.settle(Ok(()));
+            }
+            Stage::Claiming(_) | Stage::Greeting(_) => self.fail("server-gone"),
+            Stage::Over => {}
         }
     }
 
@@ -187,9 +206,13 @@ impl Session {
     pub fn join(&mut self, entropy: &[u8]) -> Result<(), JsError> {
         let [meeting, generation] = seeds(entropy).ok_or_else(|| JsError::new("entropy"))?;
         self.generation_seed = Some(generation);
-        if let Some(connection) = self.connection() {
-            connection.join(meeting);
-            self.settle(Ok(()));
+        match &mut self.stage {
+            Stage::Met(connection) => {
+                connection.join(meeting);
+                self.settle(Ok(()));
+            }
+            Stage::Unanswered(_) => self.meet_unanswered(meeting),
+            Stage::Claiming(_) | Stage::Greeting(_) | Stage::Proving(_) | Stage::Over => {}
         }
         Ok(())
     }

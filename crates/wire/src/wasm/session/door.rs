@@ -1,11 +1,11 @@
 //! The conversation through the rendezvous until both sides have proved themselves.
 
-use super::super::connection::{Connection, Place};
+use super::super::connection::{self, Connection, Place};
 use super::super::output::{self, Output};
 use super::super::ticket::Ticket;
 use super::Session;
 use crate::handshake::{self, Confirmed, Seed};
-use crate::signaling::{Body, ClientMessage, Role, ServerMessage};
+use crate::signaling::{Body, ClientMessage, CloseReason, Door, Role, SIGNALING_VERSION, ServerMessage};
 
 /// How far the two sides know each other.
 #[derive(Debug)]
@@ -13,14 +13,32 @@ pub(super) enum Stage {
     Claiming(Box<(Ticket, Seed)>),
     Greeting(Box<handshake::Receiver>),
     Proving(Box<Confirmed>),
+    /// The rendezvous was lost before the sender's answer came, which it repeats where the two meet again.
+    Unanswered(Box<Unanswered>),
     Met(Box<Connection>),
     Over,
+}
+
+/// What a receiver needs to hear the sender's answer after all.
+#[derive(Debug)]
+pub(super) struct Unanswered {
+    pub(super) confirmed: Box<Confirmed>,
+    /// For the keys of the meeting, once this side is there.
+    seed: Option<Seed>,
 }
 
 impl Session {
     /// A message of the rendezvous before the two sides have met.
     pub(super) fn handle_at_door(&mut self, message: ServerMessage) {
+        let is_unanswered = matches!(self.stage, Stage::Unanswered(_));
         match message {
+            ServerMessage::Paired { door: door @ Door::Meeting, attempt, ice_servers } if is_unanswered => {
+                self.ice_servers = ice_servers;
+                self.place = Some(Place { door, attempt });
+            }
+            // There it is as with a channel that is lost: what goes wrong is a reason to try again.
+            ServerMessage::Left { .. } if is_unanswered => self.handle_server_gone(),
+            ServerMessage::Refused { retry_after, .. } if is_unanswered => self.part(retry_after),
             ServerMessage::Paired { door, attempt, ice_servers } => {
                 self.ice_servers = ice_servers;
                 self.greet(Place { door, attempt });
@@ -32,7 +50,12 @@ impl Session {
                 }
             }
             ServerMessage::Left { door, attempt, reason } if self.place == Some(Place { door, attempt }) => {
-                self.fail(output::closed(reason));
+                // One that left without saying what it thinks of the proof may only have lost the rendezvous.
+                if reason == CloseReason::Gone && matches!(self.stage, Stage::Proving(_)) {
+                    self.handle_server_gone();
+                } else {
+                    self.fail(output::closed(reason));
+                }
             }
             ServerMessage::Refused { reason, retry_after } => {
                 self.stage = Stage::Over;
@@ -55,7 +78,11 @@ impl Session {
                 self.stage = Stage::Greeting(Box::new(receiver));
                 self.relay(&hello);
             }
-            stage @ (Stage::Greeting(_) | Stage::Proving(_) | Stage::Met(_) | Stage::Over) => {
+            stage @ (Stage::Greeting(_)
+            | Stage::Proving(_)
+            | Stage::Unanswered(_)
+            | Stage::Met(_)
+            | Stage::Over) => {
                 self.stage = stage;
             }
         }
@@ -80,7 +107,42 @@ impl Session {
                 (Ok(_), None) => {}
                 (Err(error), _) => self.fail(output::handshake(error)),
             },
+            Stage::Unanswered(unanswered) => self.handle_answer_again(*unanswered, body),
             stage @ (Stage::Claiming(_) | Stage::Met(_) | Stage::Over) => self.stage = stage,
+        }
+    }
+
+    /// The sender may have confirmed, and says so again where the two meet.
+    pub(super) fn listen_again(&mut self, confirmed: Box<Confirmed>, retry_after: Option<u32>) {
+        self.stage = Stage::Unanswered(Box::new(Unanswered { confirmed, seed: None }));
+        self.part(retry_after);
+    }
+
+    fn part(&mut self, retry_after: Option<u32>) {
+        self.place = None;
+        self.outbox.clear();
+        self.outbox.push_back(Output::Connection(connection::Output::Apart { retry_after }));
+    }
+
+    /// Goes to where the two meet, and says nothing there until the sender has.
+    pub(super) fn meet_unanswered(&mut self, seed: Seed) {
+        let Stage::Unanswered(unanswered) = &mut self.stage else { return };
+        unanswered.seed = Some(seed);
+        let slot = unanswered.confirmed.resume_slot();
+        self.place = None;
+        self.say(&ClientMessage::Meet { v: SIGNALING_VERSION, slot, role: Role::Receiver });
+    }
+
+    fn handle_answer_again(&mut self, Unanswered { confirmed, seed }: Unanswered, body: &[u8]) {
+        let (Some(place), Some(seed)) = (self.place, seed) else { return };
+        match confirmed.receive_confirm(body) {
+            Ok(session) => {
+                let place = (place, std::mem::take(&mut self.ice_servers));
+                let connection = Connection::confirmed(session, Role::Receiver, place, seed);
+                self.stage = Stage::Met(Box::new(connection));
+                self.settle(Ok(()));
+            }
+            Err(error) => self.fail(output::handshake(error)),
         }
     }
 

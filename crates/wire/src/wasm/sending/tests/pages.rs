@@ -206,17 +206,42 @@ impl Both {
         self.is_connected = false;
         self.page.sending.handle_lost();
         self.page.perform();
+        happened(&mut self.other);
+        self.other.perform(&[]);
+        self.meet_again();
+    }
+
+    /// Whoever looks for the other goes to where the two meet.
+    fn meet_again(&mut self) {
         if self.page.told.last().is_some_and(|told| told["do"] == "apart") {
             self.page.sending.join();
             self.page.perform();
         }
-        happened(&mut self.other);
-        self.other.perform(&[]);
         if self.other.told.last().is_some_and(|told| told == "apart") {
             let entropy = [u8::try_from(self.arrived % 251).unwrap(); 64];
             self.other.session.join(&entropy).ok().unwrap();
             self.other.perform(&[]);
         }
+    }
+
+    /// The server is gone, or to those of `gone` it is; the other one is told that they have left.
+    fn lose_server(&mut self, gone: &[Role]) {
+        let left = ServerMessage::Left { door: Door::Typed, attempt: 1, reason: CloseReason::Gone };
+        if gone.contains(&Role::Sender) {
+            self.page.said.clear();
+            self.page.sending.handle_server_gone();
+            self.page.perform();
+        } else {
+            self.page.hear(&left);
+        }
+        if gone.contains(&Role::Receiver) {
+            self.other.said.clear();
+            self.other.session.handle_server_gone();
+            self.other.perform(&[]);
+        } else {
+            self.other.hear(&left);
+        }
+        self.meet_again();
     }
 }
 
@@ -249,6 +274,52 @@ fn wherever_the_connection_breaks_everything_arrives_once() {
         assert_arrived(&both, &files);
         assert_eq!(both.other.written, size, "after {until} records: whole chunks are never sent again");
     }
+}
+
+#[test]
+fn whoever_loses_the_server_before_there_is_a_channel_is_met_again_once_the_code_was_right() {
+    let files = files();
+    for gone in [&[Role::Sender][..], &[Role::Receiver], &[Role::Sender, Role::Receiver]] {
+        let mut tried = 0;
+        for steps in 0.. {
+            let mut both = Both::new(&files);
+            for _ in 0..steps {
+                both.step();
+            }
+            if both.is_connected {
+                break;
+            }
+            if both.page.results.is_empty() {
+                continue;
+            }
+            // Where they met, the server may be lost as well.
+            for again in [0, 1, 2] {
+                if again > 0 {
+                    for _ in 0..again {
+                        both.step();
+                    }
+                    if both.is_connected {
+                        break;
+                    }
+                    both.waiting.clear();
+                }
+                both.lose_server(if again == 0 { gone } else { &[Role::Sender, Role::Receiver] });
+            }
+            both.run(usize::MAX);
+            assert_arrived(&both, &files);
+            tried += 1;
+        }
+        assert!(tried > 3, "{tried} moments were tried: {gone:?}");
+    }
+}
+
+#[test]
+fn whoever_loses_the_server_before_the_proof_was_sent_is_told_so() {
+    let mut both = Both::new(&files());
+    both.step();
+    both.lose_server(&[Role::Receiver]);
+    assert_eq!(both.other.told.last().map(String::as_str), Some("fail"));
+    assert!(both.other.said.is_empty());
 }
 
 #[test]
