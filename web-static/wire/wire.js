@@ -134,6 +134,12 @@ export class Session {
         wasm.session_handleRecord(this.__wbg_ptr, len);
     }
     /**
+     * The rendezvous is gone: that matters until there is a channel.
+     */
+    handleServerGone() {
+        wasm.session_handleServerGone(this.__wbg_ptr);
+    }
+    /**
      * The browser's storage refuses.
      */
     handleStorageError() {
