@@ -138,6 +138,7 @@ impl Connection {
     }
 
     /// The two had a channel, and this side has lost it and everything else but the secret.
+    #[cfg(any(test, not(feature = "sending")))]
     pub(super) fn restore(secret: SessionSecret, role: Role) -> Self {
         let mut connection = Self::at(Stage::Apart, secret, role);
         connection.was_open = true;
@@ -146,6 +147,7 @@ impl Connection {
     }
 
     /// The two have met again before they had a channel: the sender's confirmation came from there.
+    #[cfg(any(test, not(feature = "sending")))]
     pub(super) fn confirmed(
         session: Session,
         role: Role,
@@ -175,6 +177,7 @@ impl Connection {
         }
     }
 
+    #[cfg(any(test, not(feature = "sending")))]
     pub(super) fn secret(&self) -> &SessionSecret {
         &self.secret
     }
@@ -314,6 +317,7 @@ impl Connection {
     }
 
     /// Seals a message and sends it, if the generation is open.
+    #[cfg(any(test, not(feature = "sending")))]
     pub(super) fn send(&mut self, message: &Message<'_>) -> bool {
         self.seal(draft(message))
     }
