@@ -45,6 +45,8 @@ export class Reception {
   /** What is to be done once there is room again. @type {any[]} */
   #held = [];
   #timer = 0;
+  /** Whether the server has this side work before it looks for the door. */
+  #isSearching = false;
   #hasOffer = false;
   #isAccepted = false;
   /** What the storage of a page before this one is called, whose person has agreed already. @type {string | undefined} */
@@ -177,6 +179,11 @@ export class Reception {
     switch (output.do) {
       case 'say':
         return this.#signal.send(output.frame);
+      case 'search':
+        if (!this.#isSearching) this.#allow(output.limit, 'server-busy');
+        this.#isSearching = true;
+        setTimeout(() => this.#jobs.add(() => this.#session.search()));
+        return;
       case 'prove':
         return tell({ type: 'proving' });
       case 'connect':
