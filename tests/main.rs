@@ -11,6 +11,7 @@ mod cli;
 mod disks;
 mod disturbances;
 mod failures;
+mod guard;
 mod harness;
 mod hostile;
 mod interruption;

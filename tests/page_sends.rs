@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::browser::start;
 use crate::chromium::{browser, run};
+use crate::guard::guarded;
 use crate::harness::{Machine, Rendezvous, content, text};
 
 /// A phone, small and upright.
@@ -99,6 +100,16 @@ fn a_page_sends_several_files_to_a_page_whatever_their_names() {
         .zip(&files)
         .map(|(name, (_, bytes))| json!({ "name": name, "size": bytes.len(), "sha256": sha256(bytes) }));
     assert_eq!(told["saved"], saved.collect::<Value>());
+}
+
+#[test]
+fn while_somebody_guesses_codes_pages_work_for_theirs_and_notice_nothing_else() {
+    let Some(browser) = browser() else { return };
+    let server = guarded();
+    let alice = Machine::with_server(&server);
+    let file = alice.write("a.bin", &content(70_000));
+    let told = send(&browser, &server, &[file], &json!({}));
+    assert_eq!(told["title"], "Sent and verified", "{told:#}");
 }
 
 #[test]

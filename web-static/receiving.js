@@ -55,6 +55,8 @@ export class Reception {
   /** Since when they look for each other then, and what is said when that is over. @type {number | undefined} */
   #since;
   #whyApart = 'left';
+  /** Whether the server has this side work before it looks for the door. */
+  #isSearching = false;
   #isAccepted = false;
   /** What the storage of a page before this one is called, whose person has agreed already. @type {string | undefined} */
   #own;
@@ -189,6 +191,11 @@ export class Reception {
     switch (output.do) {
       case 'say':
         return this.#signal.send(output.frame);
+      case 'search':
+        if (!this.#isSearching) this.#allow(output.limit, 'server-busy');
+        this.#isSearching = true;
+        setTimeout(() => this.#jobs.add(() => this.#session.search()));
+        return;
       case 'prove':
         return tell({ type: 'proving' });
       case 'connect':

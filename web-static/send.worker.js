@@ -180,6 +180,9 @@ class Delivery {
     switch (output.do) {
       case 'say':
         return this.#signal.send(output.frame);
+      case 'search':
+        setTimeout(() => this.#run(() => this.#sending.search(performance.now())));
+        return;
       case 'show':
         return tell({ ...output, type: 'code', picture: output.link ? qrModules(output.link) : undefined });
       case 'knocked':

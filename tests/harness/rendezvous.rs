@@ -89,6 +89,16 @@ impl Rendezvous {
         &self.address
     }
 
+    /// Where it answers its operator, if it was told to.
+    #[track_caller]
+    pub(crate) fn operator(&self) -> String {
+        let told = self.log.wait_for(PATIENCE, |text| {
+            let rest = text.split_once("answering the operator address=")?.1;
+            Some(rest.split_once('\n')?.0.trim().to_owned())
+        });
+        told.unwrap_or_else(|| panic!("it answers no operator: {}", self.log.text()))
+    }
+
     /// Its address as users write it.
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)

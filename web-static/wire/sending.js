@@ -283,6 +283,13 @@ export class Sending {
         return ret >>> 0;
     }
     /**
+     * Does a slice of the work that the rendezvous wants; what is next says whether there is more.
+     * @param {number} now
+     */
+    search(now) {
+        wasm.sending_search(this.__wbg_ptr, now);
+    }
+    /**
      * Bytes at [`Sending::staging`]: no record is longer.
      * @returns {number}
      */

@@ -293,6 +293,12 @@ export class Session {
         return ret >>> 0;
     }
     /**
+     * Does a slice of the work that the rendezvous wants; what is next says whether there is more.
+     */
+    search() {
+        wasm.session_search(this.__wbg_ptr);
+    }
+    /**
      * Where a record goes before [`Session::handle_record`], as an address in the module's memory.
      * @returns {number}
      */

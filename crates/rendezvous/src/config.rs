@@ -23,6 +23,11 @@ use crate::ice::{self, IceError};
 pub struct Config {
     /// Where [`Server`](crate::Server) listens. Default `[::]:8080`, which takes IPv4 too; port 0 takes any free one.
     pub listen: SocketAddr,
+    /// Where [`Server`](crate::Server) answers `/metrics`, `/stats`, `/healthz` and `/readyz` to its operator. Default:
+    /// nowhere; the last two are also where everybody is served.
+    pub metrics_listen: Option<SocketAddr>,
+    /// The certificate with which [`Server`](crate::Server) speaks TLS. Default: none, plain HTTP.
+    pub tls: Option<TlsFiles>,
     /// Networks whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed. Default: none.
     pub trusted_proxies: Vec<IpNet>,
     /// Origins whose pages may open sockets here, as `https://host[:port]`, besides the one that serves the page.
@@ -38,6 +43,16 @@ pub struct Config {
     pub times: Times,
     /// How much one client, and all of them together, may ask for.
     pub limits: Limits,
+}
+
+/// A certificate and its key, in PEM. They are read again when they change.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct TlsFiles {
+    /// The certificate, and those between it and an authority behind it.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
 }
 
 /// How long things may take. All in seconds in a file; fractions are allowed.
@@ -69,6 +84,15 @@ pub struct Times {
     /// From the upgrade to the first message that makes sense. Default 5 s.
     #[serde(deserialize_with = "seconds")]
     pub first_message: Duration,
+    /// From connecting to the end of the TLS handshake, where this server does that itself. Default 10 s.
+    #[serde(deserialize_with = "seconds")]
+    pub tls_handshake: Duration,
+    /// How long a client may work for a door while the guard is up. Default 60 s.
+    #[serde(deserialize_with = "seconds")]
+    pub search: Duration,
+    /// How long it has to be calm before the guard comes down. Default 5 min.
+    #[serde(deserialize_with = "seconds")]
+    pub guard_calm: Duration,
     /// Between two pings; a socket that left three unanswered is dropped. Default 30 s.
     #[serde(deserialize_with = "seconds")]
     pub heartbeat: Duration,
@@ -116,6 +140,20 @@ pub struct Limits {
     pub sessions: usize,
     /// Sessions that wait or pair, per client. Default 20.
     pub sessions_per_client: usize,
+    /// Frames that one side of a pairing may send the other; at a meeting again after 5 s. Default 64.
+    pub relayed_frames: u32,
+    /// Bytes of them. Default 131,072.
+    pub relayed_bytes: usize,
+    /// Frames that may wait for a socket that does not read. Default 32.
+    pub queued_frames: usize,
+    /// Bytes of them. Default 65,536.
+    pub queued_bytes: usize,
+    /// Failed claims of all clients within a minute above which the guard goes up. Default 60.
+    pub guard_failures: u32,
+    /// Percentage of attempts within a minute that end with a wrong code, of at least 20, above which it does. Default 50.
+    pub guard_burnt: u32,
+    /// Zero bits that a client has to find while the guard is up, and up to two more, at most 22. Default 18.
+    pub guard_bits: u8,
     /// Meetings that are remembered. Default 40,000.
     pub meetings: usize,
     /// Clients that are remembered per limit; beyond, claims are refused. Default 100,000.
@@ -161,7 +199,9 @@ impl Config {
         for flag in flags {
             merge(&mut table, flag);
         }
-        let config: Self = toml::Value::Table(table).try_into()?;
+        let mut config: Self = toml::Value::Table(table).try_into()?;
+        // A variable that is there and empty, as compose files make them, asks for no token.
+        config.token = config.token.filter(|token| !token.0.is_empty());
         ice::check(&config.ice_servers)?;
         Ok(config)
     }
@@ -171,6 +211,8 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from((Ipv6Addr::UNSPECIFIED, 8080)),
+            metrics_listen: None,
+            tls: None,
             trusted_proxies: Vec::new(),
             allowed_origins: Vec::new(),
             token: None,
@@ -193,6 +235,9 @@ impl Default for Times {
             refusal_delay: Duration::from_millis(300),
             request_head: Duration::from_secs(10),
             first_message: Duration::from_secs(5),
+            tls_handshake: Duration::from_secs(10),
+            search: Duration::from_mins(1),
+            guard_calm: Duration::from_mins(5),
             heartbeat: Duration::from_secs(30),
         }
     }
@@ -213,6 +258,13 @@ impl Default for Limits {
             messages: Rate::new(20, SECOND, 40),
             failed_claims: 5,
             failed_claims_hourly: 20,
+            relayed_frames: 64,
+            relayed_bytes: 128 * 1024,
+            queued_frames: 32,
+            queued_bytes: 64 * 1024,
+            guard_failures: 60,
+            guard_burnt: 50,
+            guard_bits: 18,
             sessions: 20_000,
             sessions_per_client: 20,
             meetings: 40_000,
@@ -424,6 +476,12 @@ mod tests {
             assert_eq!(text.parse::<Rate>(), Err(ParseRateError), "{text}");
         }
         assert_eq!(load(&[("RENDEZVOUS_LIMITS__CLAIMS", "off")], "").unwrap().limits.claims, None);
+    }
+
+    #[test]
+    fn an_empty_token_is_none() {
+        assert!(load(&[("RENDEZVOUS_TOKEN", "")], "").unwrap().token.is_none());
+        assert!(load(&[("RENDEZVOUS_TOKEN", "x")], "").unwrap().token.is_some());
     }
 
     #[test]

@@ -13,13 +13,14 @@ use axum::extract::{ConnectInfo, Extension, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, get};
+use axum::routing::any;
 
 use crate::client_ip::{Client, Via};
 use crate::config::Config;
 use crate::hub::{Hub, Rejected};
+use crate::metrics::TurnedAway;
 use crate::origin::{self, Scheme};
-use crate::{page, socket};
+use crate::{operations, page, socket};
 
 /// A rendezvous that any axum application can take in. Clones are handles on the same one.
 ///
@@ -45,7 +46,7 @@ impl Rendezvous {
         Self { hub: Arc::new(Hub::new(config)), warned: Arc::default() }
     }
 
-    /// Its routes: `/v1/socket`, `/healthz`, and the page for everything else. May be nested under any path that
+    /// Its routes: `/v1/socket`, `/healthz`, `/readyz`, and the page for everything else. May be nested under any path that
     /// ends in a slash: the page's addresses are relative.
     ///
     /// Requests must carry `ConnectInfo<SocketAddr>`; without it they are answered with 500, since nobody could be
@@ -53,11 +54,17 @@ impl Rendezvous {
     pub fn router(&self) -> Router {
         Router::new()
             .route("/v1/socket", any(upgrade))
-            .route("/healthz", get(async || "ok\n"))
+            .merge(operations::probes().with_state(Arc::clone(&self.hub)))
             .route("/", any(page::serve))
             .fallback(page::serve)
             .layer(middleware::from_fn_with_state(self.clone(), guard))
             .with_state(self.clone())
+    }
+
+    /// What its operator asks for: `/metrics` (Prometheus), `/stats` (JSON), `/healthz`, `/readyz`. It names nobody, but what
+    /// it counts is nobody else's business: not to be nested where the public comes.
+    pub fn operator_router(&self) -> Router {
+        operations::routes().with_state(Arc::clone(&self.hub))
     }
 
     /// Tells every client that this rendezvous goes away, and waits until they left, at most until `deadline`.
@@ -90,6 +97,10 @@ pub fn router(config: Config) -> Router {
     Rendezvous::new(config).router()
 }
 
+/// Marks a request that came through this server's own TLS.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Encrypted;
+
 /// Wraps every request: finds its client, and puts the security headers on whatever is answered.
 async fn guard(
     State(rendezvous): State<Rendezvous>,
@@ -99,7 +110,12 @@ async fn guard(
 ) -> Response {
     let trusted = &rendezvous.config().trusted_proxies;
     let client = peer.as_ref().ok().map(|ConnectInfo(peer)| Client::of(*peer, request.headers(), trusted));
-    let scheme = client.map_or(Scheme::Unknown, |client| Scheme::of(client.via, request.headers()));
+    let is_encrypted = request.extensions().get::<Encrypted>().is_some();
+    let scheme = match client {
+        _ if is_encrypted => Scheme::Https,
+        Some(client) => Scheme::of(client.via, request.headers()),
+        None => Scheme::Unknown,
+    };
     let policy = content_security_policy(request.headers());
     let mut response = if let (Some(client), Ok(ConnectInfo(peer))) = (client, peer) {
         if client.via == Via::UntrustedProxy {
@@ -136,7 +152,9 @@ async fn upgrade(
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
+    let metrics = &rendezvous.hub.metrics;
     if !origin::is_allowed(&headers, scheme, &rendezvous.config().allowed_origins) {
+        metrics.count_turned_away(TurnedAway::Origin);
         return StatusCode::FORBIDDEN.into_response();
     }
     let upgrade = match upgrade {
@@ -150,10 +168,12 @@ async fn upgrade(
             hub.own(socket::run(socket, connection)).await;
         }),
         Err(Rejected::Client(denied)) => {
+            metrics.count_turned_away(TurnedAway::Client);
             let seconds = denied.retry_after.map_or(1, |wait| wait.as_secs() + 1);
             (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, seconds.to_string())]).into_response()
         }
         Err(Rejected::Server) => {
+            metrics.count_turned_away(TurnedAway::Server);
             (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "5")]).into_response()
         }
     }

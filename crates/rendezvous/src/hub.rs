@@ -2,6 +2,7 @@
 //! never held while waiting.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -10,14 +11,16 @@ use tokio::sync::Notify;
 use tokio::time::{self, MissedTickBehavior};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
-use wire::signaling::{ClientMessage, CloseReason};
+use wire::signaling::{Challenge, ClientMessage, CloseReason, ServerMessage};
 
 use crate::client_ip::ClientKey;
 use crate::config::Config;
+use crate::guard::{Change, Guard, Sign};
 use crate::limits::gate::{Full, Gate, Pass};
 use crate::limits::{Denied, Limits, Request, TokioClock};
+use crate::metrics::{Metrics, Moment, Stats};
 use crate::outbox::Outbox;
-use crate::registry::{Action, ConnectionId, Entropy, Registry};
+use crate::registry::{Action, ConnectionId, Entropy, Fault, Registry, Tally};
 
 /// One rendezvous at work.
 #[derive(Debug)]
@@ -26,6 +29,8 @@ pub(crate) struct Hub {
     pub(crate) config: Config,
     /// What is counted over time.
     pub(crate) limits: Limits,
+    /// What is counted for the operator.
+    pub(crate) metrics: Metrics,
     state: Mutex<State>,
     gate: Arc<Gate>,
     wake: Arc<Notify>,
@@ -35,13 +40,15 @@ pub(crate) struct Hub {
     killed: CancellationToken,
 }
 
-#[derive(Debug)]
 struct State {
     registry: Registry,
     outboxes: HashMap<ConnectionId, Arc<Outbox>>,
     last_connection: u64,
     /// When the driver wakes up by itself.
     driver_wakes: Option<Instant>,
+    guard: Guard,
+    /// For challenges.
+    entropy: Entropy,
     salt: RandomState,
     salted_at: Instant,
 }
@@ -71,12 +78,15 @@ impl Hub {
         let registry = Registry::new(&config, system_entropy());
         Self {
             limits: Limits::new(&config.limits, TokioClock),
+            metrics: Metrics::new(now()),
             gate: Gate::new(config.limits.sockets, config.limits.sockets_per_client),
             state: Mutex::new(State {
                 registry,
                 outboxes: HashMap::new(),
                 last_connection: 0,
                 driver_wakes: None,
+                guard: Guard::new(&config),
+                entropy: system_entropy(),
                 salt: RandomState::new(),
                 salted_at: now(),
             }),
@@ -108,7 +118,7 @@ impl Hub {
     /// Takes a socket in.
     pub(crate) fn connect(self: &Arc<Self>, client: ClientKey, pass: Pass) -> Connection {
         self.start();
-        let outbox = Arc::new(Outbox::default());
+        let outbox = Arc::new(Outbox::new(&self.config.limits));
         let mut state = self.state();
         state.last_connection += 1;
         let id = ConnectionId(state.last_connection);
@@ -166,6 +176,30 @@ impl Hub {
         self.state().outboxes.len()
     }
 
+    /// Whether new clients are served.
+    ///
+    /// # Errors
+    /// Why they are not, in a word.
+    pub(crate) fn readiness(&self) -> Result<(), &'static str> {
+        if self.draining.is_cancelled() { Err("draining") } else { Ok(()) }
+    }
+
+    /// For Prometheus.
+    pub(crate) fn metrics_text(&self) -> String {
+        self.metrics.text(self.moment())
+    }
+
+    /// For everybody else.
+    pub(crate) fn stats(&self) -> Stats {
+        self.metrics.stats(self.moment(), now())
+    }
+
+    fn moment(&self) -> Moment {
+        let state = self.state();
+        let (sockets, census) = (state.outboxes.len(), state.registry.census());
+        Moment { sockets, census, is_guarded: state.guard.bits().is_some() }
+    }
+
     /// Starts the driver with the first socket, because only then there is sure to be a runtime.
     fn start(self: &Arc<Self>) {
         self.driver.get_or_init(|| {
@@ -187,6 +221,8 @@ impl Hub {
         let mut state = self.state();
         state.registry.handle_timeout(now());
         self.perform(&mut state);
+        let change = state.guard.handle_time(now());
+        state.handle_guard(change);
         if now().saturating_duration_since(state.salted_at) >= SALT_LIFE {
             (state.salt, state.salted_at) = (RandomState::new(), now());
         }
@@ -198,6 +234,7 @@ impl Hub {
         while let Some(action) = state.registry.poll_action() {
             match action {
                 Action::Deliver { to, message } => {
+                    self.metrics.count_delivery(&message);
                     let Some(outbox) = state.outboxes.get(&to) else { continue };
                     if outbox.push(message.to_frame()).is_err() {
                         tracing::debug!(connection = to.0, "socket does not read");
@@ -211,7 +248,20 @@ impl Hub {
                         outbox.close(reason);
                     }
                 }
-                Action::Charge { client, fault } => self.limits.charge(client, fault),
+                Action::Charge { client, fault } => {
+                    self.limits.charge(client, fault);
+                    if fault == Fault::FailedClaim {
+                        state.handle_sign(Sign::FailedClaim);
+                    }
+                }
+                Action::Count(tally) => {
+                    self.metrics.count(tally);
+                    match tally {
+                        Tally::Confirmed(_) => state.handle_sign(Sign::Confirmed),
+                        Tally::WrongCode(_) => state.handle_sign(Sign::Burnt),
+                        Tally::Paired(_) | Tally::SoftDrop(_) | Tally::Reported { .. } => {}
+                    }
+                }
             }
         }
         let due = state.registry.poll_timeout();
@@ -222,6 +272,39 @@ impl Hub {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn handle_sign(&mut self, sign: Sign) {
+        let change = self.guard.handle_sign(sign, now());
+        self.handle_guard(change);
+    }
+
+    fn handle_guard(&mut self, change: Option<Change>) {
+        match change {
+            Some(Change::Up) => {
+                tracing::warn!(
+                    "many claims fail: from now on clients work for a door, and nameplates are longer"
+                );
+            }
+            Some(Change::Down) => {
+                tracing::info!("few claims fail: clients need not work for a door any more");
+            }
+            None => return,
+        }
+        self.registry.lengthen_nameplates(change == Some(Change::Up));
+    }
+
+    /// 128 bits that nobody can foresee.
+    fn seed(&mut self) -> String {
+        format!("{:016x}{:016x}", (self.entropy)(), (self.entropy)())
+    }
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("State").field("registry", &self.registry).finish_non_exhaustive()
     }
 }
 
@@ -236,6 +319,40 @@ impl Connection {
             }
             Err((reason, retry_after)) => self.refuse(reason, retry_after),
         }
+    }
+
+    /// How many bits of work this message costs; nothing while the guard is down, and nobody works for what would be
+    /// refused all the same.
+    pub(crate) fn price(&self, message: &ClientMessage) -> Option<u8> {
+        let is_locked_out = || self.hub.limits.check_failures(self.client).is_err();
+        let costs = match message {
+            ClientMessage::Create { .. } => self.hub.config.token.is_none(),
+            ClientMessage::Claim { .. } => !is_locked_out(),
+            ClientMessage::OpenDoor
+            | ClientMessage::Meet { .. }
+            | ClientMessage::Relay { .. }
+            | ClientMessage::Result { .. }
+            | ClientMessage::Stamp { .. }
+            | ClientMessage::Report { .. } => false,
+        };
+        if costs { self.hub.state().guard.bits() } else { None }
+    }
+
+    /// Tells the socket what it has to do first.
+    pub(crate) fn challenge(&self, challenge: Challenge) {
+        if self.outbox.push(ServerMessage::Challenge(challenge).to_frame()).is_err() {
+            self.refuse(CloseReason::SlowReader, None);
+        }
+    }
+
+    /// What nobody can foresee.
+    pub(crate) fn seed(&self) -> String {
+        self.hub.state().seed()
+    }
+
+    /// What is counted for the operator.
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.hub.metrics
     }
 
     /// Tells the socket that it is over, and why.
@@ -257,23 +374,19 @@ impl Connection {
 
     fn check(&self, message: &ClientMessage) -> Result<(), (CloseReason, Option<Duration>)> {
         let request = match message {
-            ClientMessage::Create { token, .. } => {
-                let admitted = self
-                    .hub
-                    .config
-                    .token
-                    .as_ref()
-                    .is_none_or(|ours| token.as_ref().is_some_and(|offered| ours.admits(offered)));
-                if !admitted {
-                    return Err((CloseReason::TokenRequired, None));
-                }
-                Request::Create
-            }
+            ClientMessage::Create { token, .. } => match (&self.hub.config.token, token) {
+                // Who knows the token of a private rendezvous is nobody to be protected from.
+                (Some(ours), Some(offered)) if ours.admits(offered) => return Ok(()),
+                (Some(_), _) => return Err((CloseReason::TokenRequired, None)),
+                (None, _) => Request::Create,
+            },
             ClientMessage::Claim { .. } => Request::Claim,
             ClientMessage::Meet { .. } => Request::Meet,
-            ClientMessage::OpenDoor | ClientMessage::Relay { .. } | ClientMessage::Result { .. } => {
-                return Ok(());
-            }
+            ClientMessage::OpenDoor
+            | ClientMessage::Relay { .. }
+            | ClientMessage::Result { .. }
+            | ClientMessage::Stamp { .. }
+            | ClientMessage::Report { .. } => return Ok(()),
         };
         let taken = self.hub.limits.take(self.client, request);
         taken.map_err(|denied| (CloseReason::RateLimited, denied.retry_after))

@@ -49,20 +49,31 @@ mod config;
 
 mod registry;
 
+mod guard;
 mod limits;
+mod metrics;
 mod outbox;
 
 mod hub;
+
+mod toll;
 
 mod origin;
 mod page;
 mod socket;
 
+mod operations;
+
 mod http;
+
+mod health;
+mod tls;
 
 mod server;
 
-pub use config::{Config, ConfigError, Limits, ParseRateError, Rate, Times, Token};
+pub use config::{Config, ConfigError, Limits, ParseRateError, Rate, Times, TlsFiles, Token};
+pub use health::check as healthcheck;
 pub use http::{Rendezvous, router};
 pub use ice::IceError;
 pub use server::{BindError, Server, ServerHandle};
+pub use tls::TlsError;

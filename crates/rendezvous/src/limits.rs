@@ -101,6 +101,14 @@ impl<C: Clock + Clone> Limits<C> {
         }
     }
 
+    /// Whether `client` has failed so often that no claim of it passes, whatever it does for it.
+    ///
+    /// # Errors
+    /// [`Denied`] as [`Limits::take`] would say.
+    pub(crate) fn check_failures(&self, client: ClientKey) -> Result<(), Denied> {
+        self.failures().check(client, self.now())
+    }
+
     /// Counts a fault against a client.
     pub(crate) fn charge(&self, client: ClientKey, fault: Fault) {
         self.failures().charge(client, fault, self.now());

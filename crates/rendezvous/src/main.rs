@@ -1,8 +1,8 @@
 //! `rendezvous`: the meeting point of `send`, as a server of its own.
 
 use std::error::Error;
-use std::io::{self, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::io::{self, IsTerminal, Write};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -24,6 +24,15 @@ struct Args {
     /// Configuration file, in TOML
     #[arg(long, value_name = "FILE", env = "RENDEZVOUS_CONFIG")]
     config: Option<PathBuf>,
+    /// Where to answer /metrics and /stats, as ADDRESS:PORT: not for the public [default: nowhere]
+    #[arg(long, value_name = "ADDR")]
+    metrics_listen: Option<SocketAddr>,
+    /// Certificate to speak TLS with, in PEM, with those between it and an authority behind it; read again when it changes
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// Its private key
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
     /// Network whose X-Forwarded-For is believed, such as 10.0.0.0/8; may be repeated
     #[arg(long = "trusted-proxy", value_name = "NET")]
     trusted_proxies: Vec<String>,
@@ -69,7 +78,7 @@ fn main() -> ExitCode {
 fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     let config = Config::load(args.config.as_deref(), std::env::vars(), flags(args)?)?;
     if args.healthcheck {
-        return Ok(healthcheck(config.listen)?);
+        return Ok(rendezvous::healthcheck(&config)?);
     }
     log(args.log_format);
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(serve(config))
@@ -81,6 +90,9 @@ async fn serve(config: Config) -> Result<(), Box<dyn Error>> {
     let address = server.local_addr();
     writeln!(io::stdout(), "{address}")?;
     tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "listening");
+    if let Some(metrics) = server.metrics_addr() {
+        tracing::info!(address = %metrics, "answering the operator");
+    }
     let handle = server.handle();
     let serving = tokio::spawn(server.serve());
     stop.wait().await;
@@ -101,6 +113,15 @@ fn flags(args: &Args) -> Result<Vec<toml::Table>, Box<dyn Error>> {
     if let Some(listen) = args.listen {
         set("listen", listen.to_string().into());
     }
+    if let Some(address) = args.metrics_listen {
+        set("metrics_listen", address.to_string().into());
+    }
+    if let (Some(certificate), Some(key)) = (&args.tls_cert, &args.tls_key) {
+        let path = |path: &PathBuf| path.to_str().map(str::to_owned).ok_or("a path has to be UTF-8");
+        let files = [("certificate", path(certificate)?), ("key", path(key)?)];
+        let files = files.map(|(name, path)| (name.to_owned(), toml::Value::from(path)));
+        set("tls", toml::Value::Table(files.into_iter().collect()));
+    }
     if let Some(token) = &args.token {
         set("token", token.clone().into());
     }
@@ -119,35 +140,14 @@ fn flags(args: &Args) -> Result<Vec<toml::Table>, Box<dyn Error>> {
 
 fn log(format: LogFormat) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(io::stderr().is_terminal())
+        .with_writer(io::stderr);
     match format {
         LogFormat::Text => logs.init(),
         LogFormat::Json => logs.json().init(),
     }
-}
-
-/// Asks `/healthz` of the server that listens on `listen`: a container from scratch has no other program to do it.
-fn healthcheck(listen: SocketAddr) -> io::Result<()> {
-    let address = match listen.ip() {
-        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        IpAddr::V6(Ipv6Addr::UNSPECIFIED) if !has_ipv6() => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => IpAddr::V6(Ipv6Addr::LOCALHOST),
-        chosen @ (IpAddr::V4(_) | IpAddr::V6(_)) => chosen,
-    };
-    let server = SocketAddr::new(address, listen.port());
-    let mut stream = TcpStream::connect_timeout(&server, HEALTH_DEADLINE)?;
-    stream.set_read_timeout(Some(HEALTH_DEADLINE))?;
-    stream.set_write_timeout(Some(HEALTH_DEADLINE))?;
-    write!(stream, "GET /healthz HTTP/1.1\r\nHost: {server}\r\nConnection: close\r\n\r\n")?;
-    let mut answer = [0; 15];
-    stream.read_exact(&mut answer)?;
-    let is_well = answer == *b"HTTP/1.1 200 OK";
-    if is_well { Ok(()) } else { Err(io::Error::other("the server does not say that it is well")) }
-}
-
-/// The server falls back to IPv4 under the same condition.
-fn has_ipv6() -> bool {
-    std::net::TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok()
 }
 
 fn report(out: &mut impl Write, error: &dyn Error) -> io::Result<()> {
@@ -193,6 +193,3 @@ impl StopSignal {
 
 /// How long clients have to say goodbye: less than the 10 s after which container runtimes kill.
 const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(8);
-
-/// How long the health check waits for each step.
-const HEALTH_DEADLINE: Duration = Duration::from_secs(3);

@@ -4,12 +4,17 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use wire::signaling::CloseReason;
 
+use crate::config::Limits;
+
 /// The queue between the hub and a socket's task.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Outbox {
+    most_frames: usize,
+    most_bytes: usize,
     queue: Mutex<Queue>,
     changed: Notify,
     abandoned: CancellationToken,
@@ -17,7 +22,7 @@ pub(crate) struct Outbox {
 
 #[derive(Debug, Default)]
 struct Queue {
-    frames: VecDeque<String>,
+    frames: VecDeque<(String, Instant)>,
     len: usize,
     closing: Option<CloseReason>,
 }
@@ -25,8 +30,8 @@ struct Queue {
 /// The next thing for a socket's task to do.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Outgoing {
-    /// Send this text.
-    Frame(String),
+    /// Send this text, which has waited since then.
+    Frame(String, Instant),
     /// Close the socket; nothing comes after.
     Close(CloseReason),
 }
@@ -36,17 +41,28 @@ pub(crate) enum Outgoing {
 pub(crate) struct Overflow;
 
 impl Outbox {
+    /// An empty queue, as long as configured.
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self {
+            most_frames: limits.queued_frames,
+            most_bytes: limits.queued_bytes,
+            queue: Mutex::default(),
+            changed: Notify::new(),
+            abandoned: CancellationToken::new(),
+        }
+    }
+
     /// Queues a frame; after [`Outbox::close`] it is dropped.
     ///
     /// # Errors
-    /// [`Overflow`] when [`MOST_FRAMES`] or [`MOST_BYTES`] wait already. The queue is then gone, and the socket is to
+    /// [`Overflow`] when as many wait as may. The queue is then gone, and the socket is to
     /// be closed as [`CloseReason::SlowReader`] even if its task is in the middle of sending.
     pub(crate) fn push(&self, frame: String) -> Result<(), Overflow> {
         let mut queue = self.queue();
         if queue.closing.is_some() {
             return Ok(());
         }
-        if queue.frames.len() >= MOST_FRAMES || queue.len + frame.len() > MOST_BYTES {
+        if queue.frames.len() >= self.most_frames || queue.len + frame.len() > self.most_bytes {
             *queue = Queue { closing: Some(CloseReason::SlowReader), ..Queue::default() };
             drop(queue);
             self.abandoned.cancel();
@@ -54,7 +70,7 @@ impl Outbox {
             return Err(Overflow);
         }
         queue.len += frame.len();
-        queue.frames.push_back(frame);
+        queue.frames.push_back((frame, Instant::now()));
         drop(queue);
         self.changed.notify_one();
         Ok(())
@@ -83,9 +99,11 @@ impl Outbox {
 
     fn pop(&self) -> Option<Outgoing> {
         let mut queue = self.queue();
-        let Some(frame) = queue.frames.pop_front() else { return queue.closing.map(Outgoing::Close) };
+        let Some((frame, since)) = queue.frames.pop_front() else {
+            return queue.closing.map(Outgoing::Close);
+        };
         queue.len -= frame.len();
-        Some(Outgoing::Frame(frame))
+        Some(Outgoing::Frame(frame, since))
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
@@ -93,32 +111,27 @@ impl Outbox {
     }
 }
 
-/// Frames that may wait: half of what one attempt may relay.
-const MOST_FRAMES: usize = 32;
-
-/// Bytes that may wait.
-const MOST_BYTES: usize = 64 * 1024;
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[tokio::test]
     async fn frames_come_out_in_order_and_then_the_close() {
-        let outbox = Outbox::default();
+        let outbox = Outbox::new(&Limits::default());
         outbox.push("one".to_owned()).unwrap();
         outbox.push("two".to_owned()).unwrap();
         outbox.close(CloseReason::Expired);
         outbox.push("late".to_owned()).unwrap();
-        assert_eq!(outbox.next().await, Outgoing::Frame("one".to_owned()));
-        assert_eq!(outbox.next().await, Outgoing::Frame("two".to_owned()));
+        for expected in ["one", "two"] {
+            assert!(matches!(outbox.next().await, Outgoing::Frame(frame, _) if frame == expected));
+        }
         assert_eq!(outbox.next().await, Outgoing::Close(CloseReason::Expired));
     }
 
     #[tokio::test]
     async fn thirty_three_frames_or_more_than_64_kib_overflow() {
-        for (count, len) in [(32, 1), (4, MOST_BYTES / 4)] {
-            let outbox = Outbox::default();
+        for (count, len) in [(32, 1), (4, 16 * 1024)] {
+            let outbox = Outbox::new(&Limits::default());
             for _ in 0..count {
                 assert_eq!(outbox.push("x".repeat(len)), Ok(()));
             }

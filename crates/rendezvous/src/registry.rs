@@ -18,10 +18,11 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use wire::signaling::{
-    Body, ClientMessage, CloseReason, Door, IceServer, MAX_BODY_LEN, Role, SIGNALING_VERSION, ServerMessage,
-    Slot,
+    Body, ClientMessage, CloseReason, Door, IceServer, MAX_BODY_LEN, ReportedPath, Role, SIGNALING_VERSION,
+    ServerMessage, Slot,
 };
 
+use self::allowance::Allowance;
 use self::mailbox::{Mailbox, MailboxId};
 use self::meetings::{Meetings, Passage};
 use self::nameplates::Nameplates;
@@ -62,6 +63,41 @@ pub(crate) enum Action {
         /// What it did.
         fault: Fault,
     },
+    /// Count something that happened.
+    Count(Tally),
+}
+
+/// What is worth counting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tally {
+    /// Two sides were brought together.
+    Paired(Door),
+    /// They proved themselves to each other.
+    Confirmed(Door),
+    /// One of them proved another password.
+    WrongCode(Door),
+    /// One of them left, or took too long, before it proved anything.
+    SoftDrop(Door),
+    /// A sender told how its session ended.
+    Reported {
+        /// How the two were connected.
+        path: ReportedPath,
+        /// Whether the receiver got everything.
+        ok: bool,
+    },
+}
+
+/// How many there are of what.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Census {
+    /// Sessions that nobody has come to.
+    pub(crate) waiting: usize,
+    /// Sessions with somebody in a door.
+    pub(crate) pairing: usize,
+    /// Sessions whose two sides have proved themselves.
+    pub(crate) confirmed: usize,
+    /// Meetings that somebody is at.
+    pub(crate) meetings: usize,
 }
 
 /// What speaks for somebody guessing codes.
@@ -81,6 +117,7 @@ pub(crate) struct Registry {
     times: Times,
     most_mailboxes: usize,
     most_mailboxes_per_client: usize,
+    relayed: Allowance,
     ice_servers: Vec<IceServer>,
     connections: HashMap<ConnectionId, Connection>,
     mailboxes: HashMap<MailboxId, Mailbox>,
@@ -141,14 +178,19 @@ impl Registry {
         Self {
             times: Times { confirm: config.times.confirm.min(LONGEST_CONFIRM), ..config.times.clone() },
             most_mailboxes: config.limits.sessions,
-            most_mailboxes_per_client: config.limits.sessions_per_client,
+            // Who knows the token of a private rendezvous is nobody to be protected from.
+            most_mailboxes_per_client: match config.token {
+                Some(_) => usize::MAX,
+                None => config.limits.sessions_per_client,
+            },
+            relayed: Allowance::new(&config.limits),
             ice_servers: config.ice_servers.clone(),
             connections: HashMap::new(),
             mailboxes: HashMap::new(),
             mailboxes_by_client: HashMap::new(),
             nameplates: Nameplates::new(&config.avoid_nameplates, config.times.nameplate_rest),
             link_slots: HashMap::new(),
-            meetings: Meetings::new(config.times.meeting_ttl, config.limits.meetings),
+            meetings: Meetings::new(config.times.meeting_ttl, &config.limits),
             timers: BTreeSet::new(),
             actions: VecDeque::new(),
             entropy,
@@ -191,8 +233,33 @@ impl Registry {
             (ClientMessage::Result { door, attempt, outcome }, Place::Sender(mailbox)) => {
                 self.result(mailbox, (door, attempt), outcome, now);
             }
+            // Who is alone says nothing about how two were connected.
+            (ClientMessage::Report { path, ok }, Place::Sender(_) | Place::Meeting(_, Role::Sender))
+                if self.may_meet(place) =>
+            {
+                self.actions.push_back(Action::Count(Tally::Reported { path, ok }));
+            }
             _ => self.handle_refusal(from, CloseReason::BadMessage, None, now),
         }
+    }
+
+    /// From now on nameplates are a digit longer than they need be, or not.
+    pub(crate) fn lengthen_nameplates(&mut self, is_longer: bool) {
+        self.nameplates.lengthen(is_longer);
+    }
+
+    /// How many there are of what. Takes a look at every session.
+    pub(crate) fn census(&self) -> Census {
+        let mut census = Census { meetings: self.meetings.in_use(), ..Census::default() };
+        for mailbox in self.mailboxes.values() {
+            let count = match (mailbox.confirmed, mailbox.has_visitor()) {
+                (Some(_), _) => &mut census.confirmed,
+                (None, true) => &mut census.pairing,
+                (None, false) => &mut census.waiting,
+            };
+            *count += 1;
+        }
+        census
     }
 
     /// A socket is gone.
@@ -262,6 +329,7 @@ impl Registry {
             let ice_servers = self.ice_servers.clone();
             self.deliver(to, ServerMessage::Paired { door, attempt, ice_servers });
         }
+        self.actions.push_back(Action::Count(Tally::Paired(door)));
     }
 
     fn relay(

@@ -3,6 +3,7 @@
 //! The accept loop is ours because `axum::serve` arms no timer: a client that sends the head of its request one byte
 //! at a time would keep its connection for ever.
 
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -11,30 +12,38 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{ConnectInfo, Request};
+use axum::response::Response;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use thiserror::Error;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use crate::client_ip::{self, ClientKey};
 use crate::config::Config;
-use crate::http::Rendezvous;
+use crate::http::{Encrypted, Rendezvous};
 use crate::hub::Hub;
 use crate::ice::{self, IceError};
 use crate::limits::Bucket;
 use crate::limits::gate::{Gate, Pass};
+use crate::metrics::TurnedAway;
+use crate::tls::{Tls, TlsError};
 
 /// A bound server. Nothing is accepted until [`Server::serve`] runs.
 #[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
     local_addr: SocketAddr,
+    tls: Option<Tls>,
+    /// For the operator.
+    metrics: Option<(TcpListener, SocketAddr)>,
     handle: ServerHandle,
     _end: End,
 }
@@ -51,29 +60,34 @@ impl Server {
     /// Binds to `config.listen`. Where the machine has no IPv6, `[::]` means `0.0.0.0`.
     ///
     /// # Errors
-    /// [`BindError::Listen`] when the address cannot be had; [`BindError::Ice`] for a bad `ice_servers`.
+    /// [`BindError::Listen`] when an address cannot be had; [`BindError::Ice`] for a bad `ice_servers`;
+    /// [`BindError::Tls`] for files that hold no certificate.
     pub async fn bind(config: Config) -> Result<Self, BindError> {
         ice::check(&config.ice_servers)?;
-        let address = config.listen;
-        let mut listener = TcpListener::bind(address).await;
-        if listener.is_err() && address.ip() == std::net::Ipv6Addr::UNSPECIFIED {
-            listener = TcpListener::bind((std::net::Ipv4Addr::UNSPECIFIED, address.port())).await;
-        }
-        let failed = |source| BindError::Listen { address, source };
-        let listener = listener.map_err(failed)?;
-        let local_addr = listener.local_addr().map_err(failed)?;
+        let now = time::Instant::now().into_std();
+        let tls = config.tls.clone().map(|files| Tls::open(files, now)).transpose()?;
+        let (listener, local_addr) = listen(config.listen).await?;
+        let metrics = match config.metrics_listen {
+            Some(address) => Some(listen(address).await?),
+            None => None,
+        };
         let handle = ServerHandle {
             rendezvous: Rendezvous::new(config),
             stopping: CancellationToken::new(),
             stopped: CancellationToken::new(),
         };
         let end = End(handle.clone());
-        Ok(Self { listener, local_addr, handle, _end: end })
+        Ok(Self { listener, local_addr, tls, metrics, handle, _end: end })
     }
 
     /// Where it listens; with the port that was given for port 0.
     pub fn local_addr(&self) -> SocketAddr {
         self.local_addr
+    }
+
+    /// Where it answers its operator, if it does.
+    pub fn metrics_addr(&self) -> Option<SocketAddr> {
+        self.metrics.as_ref().map(|(_, address)| *address)
     }
 
     /// A handle to stop it with, to be taken before [`Server::serve`].
@@ -90,6 +104,15 @@ impl Server {
         let accepts = Bucket::new(limits.accepts);
         let router = rendezvous.router();
         let mut connections = JoinSet::new();
+        // Aborted when this future ends or is dropped.
+        let mut operator = JoinSet::new();
+        if let Some((metrics, _)) = self.metrics {
+            operator.spawn(serve_operator(
+                metrics,
+                rendezvous.operator_router(),
+                hub.config.times.request_head,
+            ));
+        }
         loop {
             let accepted = tokio::select! {
                 accepted = self.listener.accept() => accepted,
@@ -99,10 +122,17 @@ impl Server {
             match accepted {
                 Ok((stream, peer)) => {
                     if let Some(pass) = admit(&hub, (&gate, &accepts), peer) {
-                        let head = hub.config.times.request_head;
                         let service = router.clone();
                         let stopping = self.handle.stopping.clone();
-                        connections.spawn(talk((stream, peer, pass), service, head, stopping));
+                        let guest = Guest { peer, pass, stopping, head: hub.config.times.request_head };
+                        match &self.tls {
+                            None => drop(connections.spawn(guest.talk(stream, service))),
+                            Some(tls) => {
+                                let acceptor = tls.acceptor(time::Instant::now().into_std());
+                                let hub = Arc::clone(&hub);
+                                connections.spawn(guest.unwrap_and_talk(stream, (acceptor, hub), service));
+                            }
+                        }
                     }
                 }
                 Err(error) => {
@@ -159,6 +189,9 @@ pub enum BindError {
     /// The list of STUN and TURN servers.
     #[error("`ice_servers` is not valid")]
     Ice(#[from] IceError),
+    /// The certificate.
+    #[error("there is no certificate to serve with")]
+    Tls(#[from] TlsError),
 }
 
 /// Ends the sockets with the server that accepted them.
@@ -176,22 +209,94 @@ impl Drop for End {
 fn admit(hub: &Hub, (gate, accepts): (&Arc<Gate>, &Bucket), peer: SocketAddr) -> Option<Pass> {
     let is_proxy = client_ip::is_trusted(peer.ip(), &hub.config.trusted_proxies);
     let client = (!is_proxy).then(|| ClientKey::new(peer.ip()));
-    if accepts.take() { gate.enter(client).ok() } else { None }
+    let pass = if accepts.take() { gate.enter(client).ok() } else { None };
+    if pass.is_none() {
+        hub.metrics.count_turned_away(TurnedAway::Connection);
+    }
+    pass
+}
+
+/// One connection, and how long it may take.
+struct Guest {
+    peer: SocketAddr,
+    pass: Pass,
+    stopping: CancellationToken,
+    head: Duration,
+}
+
+impl Guest {
+    async fn talk(self, stream: TcpStream, router: Router) {
+        // A signaling message is small and somebody waits for it.
+        let _ = stream.set_nodelay(true);
+        let peer = self.peer;
+        let service = router.map_request(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(ConnectInfo(peer));
+            request
+        });
+        talk(stream, service, self.head, self.stopping).await;
+        drop(self.pass);
+    }
+
+    /// Takes the TLS off first, for which there is a deadline too.
+    async fn unwrap_and_talk(
+        self,
+        stream: TcpStream,
+        (acceptor, hub): (TlsAcceptor, Arc<Hub>),
+        router: Router,
+    ) {
+        let _ = stream.set_nodelay(true);
+        let accepted = time::timeout(hub.config.times.tls_handshake, acceptor.accept(stream)).await;
+        let Ok(Ok(stream)) = accepted else {
+            hub.metrics.count_turned_away(TurnedAway::Tls);
+            return;
+        };
+        drop(hub);
+        let peer = self.peer;
+        let service = router.map_request(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(ConnectInfo(peer));
+            request.extensions_mut().insert(Encrypted);
+            request
+        });
+        talk(stream, service, self.head, self.stopping).await;
+        drop(self.pass);
+    }
+}
+
+/// Answers the operator, who is few and asks little: a handful of connections at a time.
+async fn serve_operator(listener: TcpListener, router: Router, head: Duration) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept(), if connections.len() < OPERATOR_CONNECTIONS => match accepted {
+                Ok((stream, _)) => {
+                    connections.spawn(talk(stream, router.clone(), head, CancellationToken::new()));
+                }
+                Err(_) => time::sleep(ACCEPT_PAUSE).await,
+            },
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
+
+/// Listens on an address. Where the machine has no IPv6, `[::]` means `0.0.0.0`.
+async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), BindError> {
+    let mut listener = TcpListener::bind(address).await;
+    if listener.is_err() && address.ip() == std::net::Ipv6Addr::UNSPECIFIED {
+        listener = TcpListener::bind((std::net::Ipv4Addr::UNSPECIFIED, address.port())).await;
+    }
+    let failed = |source| BindError::Listen { address, source };
+    let listener = listener.map_err(failed)?;
+    let local_addr = listener.local_addr().map_err(failed)?;
+    Ok((listener, local_addr))
 }
 
 /// Speaks HTTP on one connection, until it becomes a WebSocket or has had its time.
-async fn talk(
-    (stream, peer, _pass): (TcpStream, SocketAddr, Pass),
-    router: Router,
-    head: Duration,
-    stopping: CancellationToken,
-) {
-    // A signaling message is small and somebody waits for it.
-    let _ = stream.set_nodelay(true);
-    let service = router.map_request(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(ConnectInfo(peer));
-        request
-    });
+async fn talk<S, H>(stream: S, service: H, head: Duration, stopping: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    H: tower::Service<Request<Incoming>, Response = Response, Error = Infallible> + Clone + Send + 'static,
+    H::Future: Send,
+{
     let mut connection = pin!(
         http1::Builder::new()
             .timer(TokioTimer::new())
@@ -221,6 +326,9 @@ const HEAD_LEN: usize = 16 * 1024;
 /// How long a connection may speak plain HTTP. The page loads in a second; a client that does not read what it asked
 /// for, which no other timer sees, ends here.
 const CONNECTION_LIFE: Duration = Duration::from_mins(2);
+
+/// Connections of the operator at a time: Prometheus keeps one.
+const OPERATOR_CONNECTIONS: usize = 16;
 
 /// Pause after the system refuses to accept, which it does when it is out of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

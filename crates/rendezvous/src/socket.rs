@@ -10,6 +10,7 @@ use wire::signaling::{ClientMessage, CloseReason, MAX_FRAME_LEN};
 use crate::hub::Connection;
 use crate::limits::Bucket;
 use crate::outbox::Outgoing;
+use crate::toll::{Debt, Passage};
 
 /// Sets the sizes of a socket before it is upgraded.
 pub(crate) fn sized(upgrade: WebSocketUpgrade) -> WebSocketUpgrade {
@@ -31,6 +32,7 @@ pub(crate) async fn run(socket: WebSocket, connection: Connection) {
         beats_at: started + times.heartbeat,
         heartbeat: times.heartbeat,
         unanswered: 0,
+        debt: Debt::default(),
         socket,
         connection,
     };
@@ -45,6 +47,7 @@ struct Task {
     beats_at: Instant,
     heartbeat: Duration,
     unanswered: u32,
+    debt: Debt,
 }
 
 impl Task {
@@ -53,7 +56,11 @@ impl Task {
         tokio::select! {
             biased;
             outgoing = self.connection.outbox().next() => match outgoing {
-                Outgoing::Frame(frame) => self.send(Message::Text(frame.into())).await,
+                Outgoing::Frame(frame, since) => {
+                    let sent = self.send(Message::Text(frame.into())).await;
+                    self.connection.metrics().observe_delivery(since.elapsed());
+                    sent
+                }
                 Outgoing::Close(reason) => self.close(reason).await,
             },
             incoming = self.socket.recv() => match incoming {
@@ -74,7 +81,14 @@ impl Task {
             Message::Text(text) => match ClientMessage::parse(&text) {
                 Ok(message) => {
                     self.first_message_by = None;
-                    self.connection.handle(message);
+                    match self.debt.take(message, &self.connection) {
+                        Passage::Free(message) => self.connection.handle(message),
+                        Passage::Owed => {
+                            let patience = self.connection.config().times.search;
+                            self.first_message_by = Some(Instant::now() + patience);
+                        }
+                        Passage::Refused(reason) => return self.refuse(reason),
+                    }
                     // One read can hold more frames than the other side's queue. Its task has its turn after each,
                     // so that only a client that does not read overflows it.
                     tokio::task::yield_now().await;

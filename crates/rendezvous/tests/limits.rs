@@ -3,11 +3,12 @@
 mod common;
 
 use common::{MemoryServer, TestServer, unknown_nameplate};
+use futures_util::StreamExt;
 use rendezvous::{Config, Token};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
-use wire::signaling::{ClientMessage, CloseReason, Door, Outcome};
+use wire::signaling::{ClientMessage, CloseReason, Door, Outcome, ServerMessage};
 
 #[tokio::test(start_paused = true)]
 async fn connecting_again_does_not_reset_the_failures() {
@@ -45,6 +46,10 @@ async fn claims_of_unknown_used_expired_and_own_nameplates_look_the_same_on_the_
     config.limits.failed_claims = 100;
     config.limits.failed_claims_hourly = 100;
     let server = MemoryServer::new(config);
+    let mut forgotten = server.connect().await;
+    let expired = forgotten.create().await;
+    // Its pings are read, so that it is its time and not its socket that ends.
+    while let Some(Ok(_)) = forgotten.socket.next().await {}
     let (mut sender, mut receiver) = (server.connect().await, server.connect().await);
     let used = sender.create().await;
     receiver.claim(used).await;
@@ -57,8 +62,11 @@ async fn claims_of_unknown_used_expired_and_own_nameplates_look_the_same_on_the_
     let own_nameplate = own.create().await;
 
     let mut answers = Vec::new();
-    let (unknown, burnt) = (server.connect().await, server.connect().await);
-    for (mut client, nameplate) in [(unknown, unknown_nameplate()), (burnt, used), (own, own_nameplate)] {
+    let mut claims = vec![(own, own_nameplate)];
+    for nameplate in [unknown_nameplate(), used, expired] {
+        claims.push((server.connect().await, nameplate));
+    }
+    for (mut client, nameplate) in claims {
         let start = Instant::now();
         client.claim(nameplate).await;
         answers.push((client.hear_text().await, start.elapsed().as_millis(), client.ended().await));
@@ -86,6 +94,30 @@ async fn sessions_beyond_the_burst_are_told_when_to_come_back() {
     late.say(ClientMessage::Create { v: 1, typed: true, link_slot: None, token: None }).await;
     let retry_after = late.refused(CloseReason::RateLimited).await.unwrap();
     assert!((1..=4).contains(&retry_after), "{retry_after}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_knows_the_token_has_no_limit_on_codes_but_everybodys() {
+    let mut config = Config::default();
+    config.token = Some(Token::from("correct horse".to_owned()));
+    config.limits.sockets_per_client = 200;
+    config.limits.connects = None;
+    config.limits.sessions = 130;
+    let server = MemoryServer::new(config);
+    let create = || {
+        let token = Some("correct horse".to_owned());
+        ClientMessage::Create { v: 1, typed: true, link_slot: None, token }
+    };
+    let mut senders = Vec::new();
+    for _ in 0..130 {
+        let mut sender = server.connect().await;
+        sender.say(create()).await;
+        assert!(matches!(sender.hear().await, ServerMessage::Created { .. }));
+        senders.push(sender);
+    }
+    let mut late = server.connect().await;
+    late.say(create()).await;
+    late.refused(CloseReason::Busy).await;
 }
 
 #[tokio::test]

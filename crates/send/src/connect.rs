@@ -14,6 +14,7 @@ mod channel;
 mod claim;
 mod doors;
 mod rejoin;
+mod search;
 
 use std::time::Duration;
 
@@ -24,7 +25,8 @@ use wire::handshake::{HandshakeError, Session};
 use wire::message::AbortReason;
 use wire::signal::SignalError;
 use wire::signaling::{
-    Body, ClientMessage, CloseReason, Door, IceServer, MAX_BODY_LEN, ParseFrameError, ServerMessage,
+    Body, ClientMessage, CloseReason, Door, IceServer, MAX_BODY_LEN, ParseFrameError, ReportedPath,
+    ServerMessage,
 };
 
 use crate::entropy::EntropyError;
@@ -33,7 +35,7 @@ use crate::transport::TransportError;
 use crate::transport::webrtc::NegotiationError;
 
 pub use channel::{Channel, open};
-pub use claim::claim;
+pub use claim::{Step, claim};
 pub use doors::{Doors, TypedDoor, Visit};
 pub use rejoin::Rejoin;
 
@@ -41,6 +43,9 @@ pub use rejoin::Rejoin;
 ///
 /// The rendezvous ends an attempt 10 s after pairing; this is that and the way there.
 const STEP_DEADLINE: Duration = Duration::from_secs(15);
+
+/// How long telling the rendezvous how it ended may take.
+const REPORT_DEADLINE: Duration = Duration::from_secs(1);
 
 /// How long two sides look for a path to each other.
 const PATH_DEADLINE: Duration = Duration::from_secs(30);
@@ -93,6 +98,7 @@ impl Pairing {
                 | ServerMessage::Relay { .. }
                 | ServerMessage::Left { .. }
                 | ServerMessage::DoorClosed { .. }
+                | ServerMessage::Challenge(_)
                 | ServerMessage::Unknown => {}
             }
         }
@@ -104,9 +110,17 @@ impl Pairing {
 
     /// Keeps the connection to the rendezvous alive for as long as it lasts, and never returns: the transfer has a path
     /// of its own and does not need the rendezvous.
-    pub async fn idle(mut self) -> std::convert::Infallible {
+    ///
+    /// Cancelling it loses nothing.
+    pub async fn idle(&mut self) -> std::convert::Infallible {
         while self.connection.recv().await.is_ok() {}
         std::future::pending().await
+    }
+
+    /// Tells the rendezvous how the session ended, for its operator's statistics, if that can be done quickly.
+    pub async fn report(&mut self, path: ReportedPath, ok: bool) {
+        let report = ClientMessage::Report { path, ok };
+        let _ = tokio::time::timeout(REPORT_DEADLINE, self.connection.send(&report)).await;
     }
 }
 

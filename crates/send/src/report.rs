@@ -285,6 +285,8 @@ pub enum Warning {
         /// For how long.
         retry_after: Duration,
     },
+    /// The server is under attack: this machine works for a moment before it is served.
+    ServerGuarded,
     /// No other machine can reach this one: it has no address on a network.
     NoNetwork,
     /// The sender cannot be found without an address: announcing on the local network does not work here.

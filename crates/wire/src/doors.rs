@@ -13,8 +13,10 @@ use crate::attempts::{Attempts, NextStep, REISSUE_LIMIT};
 use crate::code::{Code, Mode, Nameplate, Password};
 use crate::handshake::{HandshakeError, Seed, Session};
 use crate::keys::link_slot;
+use crate::pow::{self, Search};
 use crate::signaling::{
-    Body, Claim, ClientMessage, CloseReason, Door, IceServer, Outcome, SIGNALING_VERSION, ServerMessage,
+    Body, Challenge, Claim, ClientMessage, CloseReason, Door, IceServer, Outcome, SIGNALING_VERSION,
+    ServerMessage,
 };
 
 use self::visitor::{Heard, Visitor};
@@ -92,6 +94,8 @@ pub struct Place {
 pub enum Output {
     /// Tell the rendezvous.
     Say(ClientMessage),
+    /// Work for the door: find the counter, then [`Doors::handle_stamp`].
+    Search(Box<Search>),
     /// Doors are open (again).
     Open {
         /// What to read aloud, if there is a typed door.
@@ -141,6 +145,8 @@ pub struct Doors {
 struct Opening {
     /// Why there has to be another; nothing for the first.
     reissued: Option<AttemptFailure>,
+    /// Whether the rendezvous has asked for work: it may do that once.
+    is_challenged: bool,
     deadline: Duration,
 }
 
@@ -161,7 +167,7 @@ impl Doors {
             typed_visitor: None,
             link_visitor: None,
             next_link_attempt: now,
-            opening: Some(Opening { reissued: None, deadline: now + CREATE_LIMIT }),
+            opening: Some(Opening { reissued: None, is_challenged: false, deadline: now + CREATE_LIMIT }),
             is_exhausted: false,
             outputs: VecDeque::from([Output::Say(create)]),
         }
@@ -199,7 +205,16 @@ impl Doors {
             ServerMessage::Refused { reason, retry_after } => {
                 self.end(Closed::Refused { reason, retry_after });
             }
+            ServerMessage::Challenge(challenge) => self.handle_challenge(challenge, now),
             ServerMessage::Unknown => {}
+        }
+    }
+
+    /// The work that the rendezvous asked for is done.
+    pub fn handle_stamp(&mut self, counter: u64, now: Duration) {
+        if let Some(opening) = self.opening.as_mut().filter(|opening| opening.is_challenged) {
+            opening.deadline = now + CREATE_LIMIT;
+            self.outputs.push_back(Output::Say(ClientMessage::Stamp { counter }));
         }
     }
 
@@ -212,6 +227,17 @@ impl Doors {
             if self.visitor(door).take_if(|visitor| visitor.deadline <= now).is_some() {
                 self.handle_soft(door, now);
             }
+        }
+    }
+
+    /// The rendezvous wants work before it opens a door. More than anybody may ask for is a refusal.
+    fn handle_challenge(&mut self, challenge: Challenge, now: Duration) {
+        let Some(opening) = &mut self.opening else { return };
+        let search = Search::new(challenge).filter(|_| !opening.is_challenged);
+        (opening.is_challenged, opening.deadline) = (true, now + pow::SEARCH_LIMIT);
+        match search {
+            Some(search) => self.outputs.push_back(Output::Search(Box::new(search))),
+            None => self.end(Closed::Refused { reason: CloseReason::Busy, retry_after: None }),
         }
     }
 
@@ -310,7 +336,8 @@ impl Doors {
         self.outputs.push_back(Output::Failed(failure));
         if step == NextStep::Reissue {
             self.outputs.push_back(Output::Say(ClientMessage::OpenDoor));
-            self.opening = Some(Opening { reissued: Some(failure), deadline: now + CREATE_LIMIT });
+            let deadline = now + CREATE_LIMIT;
+            self.opening = Some(Opening { reissued: Some(failure), is_challenged: false, deadline });
             return;
         }
         self.is_exhausted |= door == Door::Typed;

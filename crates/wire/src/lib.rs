@@ -9,6 +9,8 @@ pub mod safe_path;
 pub mod code;
 
 pub mod link;
+pub mod pow;
+
 pub mod signaling;
 mod transcript;
 

@@ -12,6 +12,8 @@ use thiserror::Error;
 
 use crate::code::Nameplate;
 
+pub use crate::pow::{Challenge, MAX_BITS as MAX_CHALLENGE_BITS};
+
 /// The version of this message set; every opening message carries it.
 pub const SIGNALING_VERSION: u16 = 1;
 
@@ -138,6 +140,27 @@ pub enum Outcome {
     WrongCode,
 }
 
+/// How two sides were connected, as coarsely as an operator needs it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReportedPath {
+    /// Within one network.
+    LocalNetwork,
+    /// From one network to another.
+    Direct,
+    /// Through a TURN server.
+    Turn,
+    /// Through the rendezvous.
+    Relay,
+    /// Not at all.
+    None,
+}
+
+impl ReportedPath {
+    /// Every path there is.
+    pub const ALL: [Self; 5] = [Self::LocalNetwork, Self::Direct, Self::Turn, Self::Relay, Self::None];
+}
+
 /// One server for finding a path between the peers, as in `RTCIceServer` of the WebRTC specification.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IceServer {
@@ -210,6 +233,18 @@ pub enum ClientMessage {
         /// How it ended.
         outcome: Outcome,
     },
+    /// The answer to [`ServerMessage::Challenge`]: what was said before it is to be done now.
+    Stamp {
+        /// What the search has found.
+        counter: u64,
+    },
+    /// The sender tells how the session ended, for the operator's statistics. Last on its socket, and never needed.
+    Report {
+        /// How the two sides were connected.
+        path: ReportedPath,
+        /// Whether the receiver got everything.
+        ok: bool,
+    },
 }
 
 impl ClientMessage {
@@ -272,6 +307,8 @@ pub enum ServerMessage {
         #[serde(skip_serializing_if = "Option::is_none")]
         retry_after: Option<u32>,
     },
+    /// The rendezvous is under attack: it does what was asked once the client has worked for it.
+    Challenge(Challenge),
     /// A type this version does not know; clients ignore it.
     Unknown,
 }
@@ -288,23 +325,37 @@ struct ServerFields {
     body: Option<Body>,
     reason: Option<CloseReason>,
     retry_after: Option<u32>,
+    bits: Option<u8>,
+    seed: Option<String>,
 }
 
 impl ServerMessage {
     fn read(frame: &str) -> Option<Self> {
         let name = message_type(frame.as_bytes())?;
-        let known = ["created", "paired", "relay", "left", "door_closed", "refused"];
+        let known = ["created", "paired", "relay", "left", "door_closed", "refused", "challenge"];
         if !known.contains(&&*name) {
             return Some(Self::Unknown);
         }
         let fields: ServerFields = serde_json::from_slice(frame.as_bytes()).ok()?;
-        let ServerFields { nameplate, ttl, door, attempt, ice_servers, body, reason, retry_after } = fields;
+        let ServerFields {
+            nameplate,
+            ttl,
+            door,
+            attempt,
+            ice_servers,
+            body,
+            reason,
+            retry_after,
+            bits,
+            seed,
+        } = fields;
         Some(match &*name {
             "created" => Self::Created { nameplate, ttl: ttl? },
             "paired" => Self::Paired { door: door?, attempt: attempt?, ice_servers: ice_servers? },
             "relay" => Self::Relay { door: door?, attempt: attempt?, body: body? },
             "left" => Self::Left { door: door?, attempt: attempt?, reason: reason? },
             "door_closed" => Self::DoorClosed { door: door?, reason: reason? },
+            "challenge" => Self::Challenge(Challenge { bits: bits?, seed: seed? }),
             _ => Self::Refused { reason: reason?, retry_after },
         })
     }
@@ -420,6 +471,28 @@ impl CloseReason {
 #[error("not a signaling message")]
 pub struct ParseFrameError;
 
+/// Deepest nesting of arrays and objects in a frame. The messages need four.
+const MAX_DEPTH: usize = 8;
+
+/// How deep arrays and objects are nested in JSON. Of text that is not JSON it says nothing.
+fn depth(json: &str) -> usize {
+    let (mut depth, mut deepest, mut in_string, mut is_escaped) = (0_usize, 0, false, false);
+    for byte in json.bytes() {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if in_string => is_escaped = true,
+            b'"' => in_string = !in_string,
+            b'[' | b'{' if !in_string => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
+}
+
 macro_rules! frame {
     ($message:ty) => {
         impl $message {
@@ -429,6 +502,10 @@ macro_rules! frame {
             /// [`ParseFrameError`] when it is longer than [`MAX_FRAME_LEN`] or not a message of this direction.
             pub fn parse(frame: &str) -> Result<Self, ParseFrameError> {
                 if frame.len() > MAX_FRAME_LEN {
+                    return Err(ParseFrameError);
+                }
+                // Parsers of nested values call themselves.
+                if depth(frame) > MAX_DEPTH {
                     return Err(ParseFrameError);
                 }
                 Self::read(frame).ok_or(ParseFrameError)
@@ -495,6 +572,11 @@ mod tests {
                 ClientMessage::Result { door: Door::Link, attempt: 2, outcome: Outcome::WrongCode },
                 r#"{"type":"result","door":"link","attempt":2,"outcome":"wrong_code"}"#,
             ),
+            (ClientMessage::Stamp { counter: 134_217 }, r#"{"type":"stamp","counter":134217}"#),
+            (
+                ClientMessage::Report { path: ReportedPath::LocalNetwork, ok: true },
+                r#"{"type":"report","path":"local_network","ok":true}"#,
+            ),
         ];
         for (message, frame) in golden {
             assert_eq!(message.to_frame(), frame);
@@ -530,6 +612,10 @@ mod tests {
                 ServerMessage::Refused { reason: CloseReason::RateLimited, retry_after: Some(7) },
                 r#"{"type":"refused","reason":"rate_limited","retry_after":7}"#,
             ),
+            (
+                ServerMessage::Challenge(Challenge { bits: 18, seed: "q6urq6urq6urq6urq6urqw".to_owned() }),
+                r#"{"type":"challenge","bits":18,"seed":"q6urq6urq6urq6urq6urqw"}"#,
+            ),
         ];
         for (message, frame) in golden {
             assert_eq!(message.to_frame(), frame);
@@ -544,6 +630,21 @@ mod tests {
         let refusal = r#"{"type":"refused","reason":"wednesday"}"#;
         let refused = ServerMessage::Refused { reason: CloseReason::Unknown, retry_after: None };
         assert_eq!(ServerMessage::parse(refusal), Ok(refused));
+    }
+
+    #[test]
+    fn a_frame_nests_eight_deep_at_most() {
+        let nested = |depth: usize| {
+            format!(r#"{{"type":"open_door","x":{}"]["{}}}"#, "[".repeat(depth - 1), "]".repeat(depth - 1))
+        };
+        assert_eq!(ClientMessage::parse(&nested(8)), Ok(ClientMessage::OpenDoor));
+        assert_eq!(ClientMessage::parse(&nested(9)), Err(ParseFrameError));
+        let brackets = r#"{"type":"open_door","x":"[[[[[[[[[[\"[[[[[[[["}"#;
+        assert_eq!(
+            ClientMessage::parse(brackets),
+            Ok(ClientMessage::OpenDoor),
+            "in a string they mean nothing"
+        );
     }
 
     #[test]

@@ -51,6 +51,9 @@ pub fn silence_limit() -> f64 {
     crate::transfer::SILENCE_LIMIT.as_secs_f64() * 1_000.0
 }
 
+/// Counters that are tried before the page has its turn again: some tens of milliseconds.
+const SEARCH_SLICE: u32 = 20_000;
+
 /// How long a receiver that has everything waits for the sender to know, in milliseconds.
 #[wasm_bindgen(js_name = doneLinger)]
 #[must_use]

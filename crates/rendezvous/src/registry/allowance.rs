@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::config::Limits;
+
 /// Messages and bytes that may still pass in one direction.
 ///
 /// A handshake and its session descriptions are some ten messages and 10 KiB; the rest is room for candidates.
@@ -12,6 +14,11 @@ pub(super) struct Allowance {
 }
 
 impl Allowance {
+    /// What is configured.
+    pub(super) fn new(limits: &Limits) -> Self {
+        Self { messages: limits.relayed_frames, bytes: limits.relayed_bytes }
+    }
+
     /// Takes one message of `len` bytes out of it.
     pub(super) fn take(&mut self, len: usize) -> Taken {
         match (self.messages.checked_sub(1), self.bytes.checked_sub(len)) {
@@ -24,12 +31,6 @@ impl Allowance {
     }
 }
 
-impl Default for Allowance {
-    fn default() -> Self {
-        Self { messages: MESSAGES, bytes: BYTES }
-    }
-}
-
 /// An [`Allowance`] that is full again whenever [`REFILL`] has passed since it last was, for meetings: they last as
 /// long as the transfer, and every restart of ICE needs its messages.
 #[derive(Clone, Copy, Debug)]
@@ -39,15 +40,15 @@ pub(super) struct Refilling {
 }
 
 impl Refilling {
-    /// Full from the start.
-    pub(super) fn new(now: Instant) -> Self {
-        Self { allowance: Allowance::default(), filled_at: now }
+    /// `full` from the start.
+    pub(super) fn new(full: Allowance, now: Instant) -> Self {
+        Self { allowance: full, filled_at: now }
     }
 
-    /// Takes one message of `len` bytes out of it.
-    pub(super) fn take(&mut self, len: usize, now: Instant) -> Taken {
+    /// Takes one message of `len` bytes out of it, or out of `full` if it is time for that.
+    pub(super) fn take(&mut self, len: usize, full: Allowance, now: Instant) -> Taken {
         if now.saturating_duration_since(self.filled_at) >= REFILL {
-            *self = Self::new(now);
+            *self = Self::new(full, now);
         }
         self.allowance.take(len)
     }
@@ -62,12 +63,6 @@ pub(super) enum Taken {
     Exceeded,
 }
 
-/// Messages per direction (PROTOCOL.md §4).
-const MESSAGES: u32 = 64;
-
-/// Bytes of bodies per direction (PROTOCOL.md §4).
-const BYTES: usize = 128 * 1024;
-
 /// An ICE restart is not sensible more often (PROTOCOL.md §4).
 const REFILL: Duration = Duration::from_secs(5);
 
@@ -75,14 +70,20 @@ const REFILL: Duration = Duration::from_secs(5);
 mod tests {
     use super::*;
 
+    const BYTES: usize = 128 * 1024;
+
+    fn full() -> Allowance {
+        Allowance::new(&Limits::default())
+    }
+
     #[test]
     fn messages_and_bytes_are_both_counted() {
-        let mut allowance = Allowance::default();
+        let mut allowance = full();
         for _ in 0..64 {
             assert_eq!(allowance.take(2048), Taken::Passes);
         }
         assert_eq!(allowance.take(0), Taken::Exceeded, "the 65th message");
-        let mut bytes = Allowance::default();
+        let mut bytes = full();
         assert_eq!(bytes.take(BYTES), Taken::Passes);
         assert_eq!(bytes.take(1), Taken::Exceeded);
     }
@@ -90,13 +91,13 @@ mod tests {
     #[test]
     fn a_meeting_refills_after_five_seconds_and_not_before() {
         let start = Instant::now();
-        let mut refilling = Refilling::new(start);
-        assert_eq!(refilling.take(BYTES, start), Taken::Passes);
+        let mut refilling = Refilling::new(full(), start);
+        assert_eq!(refilling.take(BYTES, full(), start), Taken::Passes);
         assert_eq!(
-            refilling.take(1, (start + REFILL).checked_sub(Duration::from_millis(1)).unwrap()),
+            refilling.take(1, full(), (start + REFILL).checked_sub(Duration::from_millis(1)).unwrap()),
             Taken::Exceeded
         );
-        assert_eq!(refilling.take(BYTES, start + REFILL), Taken::Passes);
-        assert_eq!(refilling.take(1, start + REFILL), Taken::Exceeded);
+        assert_eq!(refilling.take(BYTES, full(), start + REFILL), Taken::Passes);
+        assert_eq!(refilling.take(1, full(), start + REFILL), Taken::Exceeded);
     }
 }

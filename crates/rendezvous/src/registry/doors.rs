@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use wire::signaling::{Claim, CloseReason, Door, Outcome, Role, ServerMessage, Slot};
 
-use super::allowance::{Allowance, Taken};
+use super::allowance::Taken;
 use super::mailbox::{Attempt, DoorName, Mailbox, MailboxId, Stage};
 use super::meetings::Passage;
-use super::{Action, Connection, ConnectionId, DoorKind, Fault, Place, Registry, Timer};
+use super::{Action, Connection, ConnectionId, DoorKind, Fault, Place, Registry, Tally, Timer};
 use crate::client_ip::ClientKey;
 
 impl Registry {
@@ -95,8 +95,8 @@ impl Registry {
             receiver: Some(from),
             client,
             stage: Stage::Held { until },
-            to_sender: Allowance::default(),
-            to_receiver: Allowance::default(),
+            to_sender: self.relayed,
+            to_receiver: self.relayed,
         });
         self.place(from, Place::Receiver(id, kind.into(), number));
         if until > now {
@@ -139,6 +139,11 @@ impl Registry {
         if !matches!(attempt.stage, Stage::Paired { .. }) {
             return;
         }
+        let event = match outcome {
+            Outcome::Confirmed => Tally::Confirmed(door),
+            Outcome::WrongCode => Tally::WrongCode(door),
+        };
+        self.actions.push_back(Action::Count(event));
         match outcome {
             Outcome::Confirmed => {
                 attempt.stage = Stage::Confirmed;
@@ -241,6 +246,7 @@ impl Registry {
         let expired = state.expires_at <= now;
         let client = attempt.client;
         self.actions.push_back(Action::Charge { client, fault: Fault::SoftDrop });
+        self.actions.push_back(Action::Count(Tally::SoftDrop(door)));
         self.dismiss(attempt.receiver, (door, attempt.number), reason);
         if attempt.is_paired() {
             self.tell_left(sender, door, attempt.number, reason);

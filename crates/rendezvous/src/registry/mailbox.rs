@@ -156,6 +156,13 @@ impl Mailbox {
         self.typed.state.is_some() || self.link.state.is_some()
     }
 
+    /// Whether somebody stands in a door.
+    pub(super) fn has_visitor(&self) -> bool {
+        [&self.typed, &self.link]
+            .iter()
+            .any(|slot| slot.state.as_ref().is_some_and(|door| door.attempt.is_some()))
+    }
+
     /// The receiver of the confirmed door, while it is here.
     pub(super) fn confirmed_receiver(&self) -> Option<ConnectionId> {
         self.door(self.confirmed?)?.attempt.as_ref()?.receiver

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use wire::signaling::{Role, Slot};
 
 use super::ConnectionId;
-use super::allowance::{Refilling, Taken};
+use super::allowance::{Allowance, Refilling, Taken};
+use crate::config::Limits;
 
 /// All meetings, those included that both sides left a short while ago.
 #[derive(Debug)]
@@ -16,6 +17,8 @@ pub(super) struct Meetings {
     empty: VecDeque<(Instant, Slot)>,
     ttl: Duration,
     most: usize,
+    /// What one side may send in five seconds.
+    full: Allowance,
 }
 
 #[derive(Debug)]
@@ -53,9 +56,10 @@ pub(super) enum Passage {
 }
 
 impl Meetings {
-    /// At most `most` of them, each kept for `ttl` after its last socket left.
-    pub(super) fn new(ttl: Duration, most: usize) -> Self {
-        Self { by_slot: HashMap::new(), empty: VecDeque::new(), ttl, most }
+    /// As many as `limits` says, each kept for `ttl` after its last socket left.
+    pub(super) fn new(ttl: Duration, limits: &Limits) -> Self {
+        let (most, full) = (limits.meetings, Allowance::new(limits));
+        Self { by_slot: HashMap::new(), empty: VecDeque::new(), ttl, most, full }
     }
 
     /// Seats `connection`; the newer of two sockets of one role stays. `None` when all meetings are in use.
@@ -70,7 +74,7 @@ impl Meetings {
         if !self.by_slot.contains_key(&slot) && self.by_slot.len() >= self.most && !self.forget_oldest() {
             return None;
         }
-        let meeting = self.by_slot.entry(slot).or_insert_with(|| Meeting::new(now));
+        let meeting = self.by_slot.entry(slot).or_insert_with(|| Meeting::new(self.full, now));
         meeting.emptied_at = None;
         let (mine, other) = meeting.seats(role);
         let replaced = mine.connection.replace(connection);
@@ -79,6 +83,11 @@ impl Meetings {
             meeting.pairing += 1;
         }
         Some(Joined { replaced, paired: other.map(|other| (other, meeting.pairing)) })
+    }
+
+    /// How many somebody is at.
+    pub(super) fn in_use(&self) -> usize {
+        self.by_slot.values().filter(|meeting| meeting.emptied_at.is_none()).count()
     }
 
     /// Frees the seat, and tells whom that concerns and which pairing it ended.
@@ -112,10 +121,10 @@ impl Meetings {
         now: Instant,
     ) -> Passage {
         let Some(meeting) = self.by_slot.get_mut(&slot) else { return Passage::Nowhere };
-        let current = meeting.pairing;
+        let (current, full) = (meeting.pairing, self.full);
         let (mine, other) = meeting.seats(role);
         match other.connection {
-            Some(_) if mine.allowance.take(len, now) == Taken::Exceeded => Passage::Exceeded,
+            Some(_) if mine.allowance.take(len, full, now) == Taken::Exceeded => Passage::Exceeded,
             Some(other) if attempt == current => Passage::To(other),
             _ => Passage::Nowhere,
         }
@@ -148,8 +157,8 @@ impl Meetings {
 }
 
 impl Meeting {
-    fn new(now: Instant) -> Self {
-        let seat = || Seat { connection: None, allowance: Refilling::new(now) };
+    fn new(full: Allowance, now: Instant) -> Self {
+        let seat = || Seat { connection: None, allowance: Refilling::new(full, now) };
         Self { sender: seat(), receiver: seat(), pairing: 0, emptied_at: None }
     }
 
@@ -170,13 +179,17 @@ mod tests {
     const ALICE: ConnectionId = ConnectionId(1);
     const BOB: ConnectionId = ConnectionId(2);
 
+    fn limits(meetings: usize) -> Limits {
+        Limits { meetings, ..Limits::default() }
+    }
+
     fn slot(byte: u8) -> Slot {
         Slot::new([byte; 16])
     }
 
     #[test]
     fn an_empty_meeting_keeps_its_numbering_for_ten_minutes() {
-        let mut meetings = Meetings::new(TTL, 10);
+        let mut meetings = Meetings::new(TTL, &limits(10));
         let start = Instant::now();
         let mut pair = |now| {
             meetings.join(slot(1), Role::Sender, ALICE, now);
@@ -193,7 +206,7 @@ mod tests {
 
     #[test]
     fn empty_meetings_make_room_and_used_ones_do_not() {
-        let mut meetings = Meetings::new(TTL, 2);
+        let mut meetings = Meetings::new(TTL, &limits(2));
         let now = Instant::now();
         assert!(meetings.join(slot(1), Role::Sender, ALICE, now).is_some());
         assert!(meetings.join(slot(2), Role::Sender, BOB, now).is_some());
@@ -205,7 +218,7 @@ mod tests {
 
     #[test]
     fn leaving_and_coming_back_again_and_again_grows_nothing() {
-        let mut meetings = Meetings::new(TTL, 2);
+        let mut meetings = Meetings::new(TTL, &limits(2));
         let start = Instant::now();
         for minute in 0..1000 {
             let now = start + Duration::from_secs(60 * minute);

@@ -16,6 +16,7 @@ pub(super) struct Nameplates {
     taken_by_length: HashMap<u32, u32>,
     resting: VecDeque<(Instant, Nameplate)>,
     rest: Duration,
+    is_longer: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,12 +29,22 @@ enum Holder {
 impl Nameplates {
     /// None in use; those in `avoid` never will be.
     pub(super) fn new(avoid: &BTreeSet<Nameplate>, rest: Duration) -> Self {
-        let mut nameplates =
-            Self { holders: HashMap::new(), taken_by_length: HashMap::new(), resting: VecDeque::new(), rest };
+        let mut nameplates = Self {
+            holders: HashMap::new(),
+            taken_by_length: HashMap::new(),
+            resting: VecDeque::new(),
+            rest,
+            is_longer: false,
+        };
         for nameplate in avoid {
             nameplates.hold(*nameplate, Holder::Elsewhere);
         }
         nameplates
+    }
+
+    /// Whether from now on every nameplate is a digit longer than it need be: a guess meets a tenth as many.
+    pub(super) fn lengthen(&mut self, is_longer: bool) {
+        self.is_longer = is_longer;
     }
 
     /// Gives `mailbox` a nameplate drawn at random from the shortest length of which less than half is taken.
@@ -47,9 +58,12 @@ impl Nameplates {
         now: Instant,
     ) -> Option<Nameplate> {
         self.wake(now);
-        for digits in Nameplate::MIN_DIGITS..=Nameplate::MAX_DIGITS {
+        let shortest =
+            (Nameplate::MIN_DIGITS..=Nameplate::MAX_DIGITS).find(|digits| self.has_room(*digits))?;
+        let first = (shortest + u32::from(self.is_longer)).min(Nameplate::MAX_DIGITS);
+        for digits in first..=Nameplate::MAX_DIGITS {
             let count = Nameplate::count_of(digits);
-            if self.taken(digits) * 2 >= count {
+            if !self.has_room(digits) {
                 continue;
             }
             for _ in 0..DRAWS {
@@ -78,6 +92,10 @@ impl Nameplates {
             self.holders.insert(nameplate, Holder::Resting);
             self.resting.push_back((now + self.rest, nameplate));
         }
+    }
+
+    fn has_room(&self, digits: u32) -> bool {
+        self.taken(digits) * 2 < Nameplate::count_of(digits)
     }
 
     fn taken(&self, digits: u32) -> u32 {
@@ -138,6 +156,17 @@ mod tests {
             assert_eq!(nameplate.digits(), expected, "nameplate {index}");
             assert!(drawn.insert(nameplate), "{nameplate} was given twice");
         }
+    }
+
+    #[test]
+    fn under_guard_every_nameplate_is_a_digit_longer() {
+        let mut nameplates = Nameplates::new(&BTreeSet::new(), REST);
+        let (mut entropy, now) = (counter(), Instant::now());
+        let mut digits = |is_longer| {
+            nameplates.lengthen(is_longer);
+            nameplates.allocate(MAILBOX, &mut entropy, now).map(Nameplate::digits)
+        };
+        assert_eq!([digits(false), digits(true), digits(false)], [Some(2), Some(3), Some(2)]);
     }
 
     #[test]

@@ -14,6 +14,7 @@ struct Bench {
     told: HashMap<ConnectionId, Vec<ServerMessage>>,
     closed: HashMap<ConnectionId, CloseReason>,
     faults: Vec<Fault>,
+    counted: Vec<Tally>,
     last_connection: u64,
 }
 
@@ -42,6 +43,7 @@ impl Bench {
             told: HashMap::new(),
             closed: HashMap::new(),
             faults: Vec::new(),
+            counted: Vec::new(),
             last_connection: 0,
         }
     }
@@ -89,6 +91,7 @@ impl Bench {
                     assert_eq!(self.closed.insert(connection, reason), None, "closed twice");
                 }
                 Action::Charge { fault, .. } => self.faults.push(fault),
+                Action::Count(event) => self.counted.push(event),
             }
         }
     }

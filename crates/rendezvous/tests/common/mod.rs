@@ -3,7 +3,9 @@
 #![allow(dead_code, reason = "every test binary uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "a test's helper fails as its test does")]
 
+use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -13,11 +15,17 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
-use rendezvous::{Config, Rendezvous, Server, ServerHandle};
-use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
+use rendezvous::{Config, Rendezvous, Server, ServerHandle, TlsFiles};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tempfile::TempDir;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::handshake::client::Response;
 use tokio_tungstenite::tungstenite::{self, Message};
@@ -32,6 +40,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// A server on a port of its own; it ends with this value.
 pub(crate) struct TestServer {
     pub(crate) addr: SocketAddr,
+    pub(crate) metrics_addr: Option<SocketAddr>,
     pub(crate) handle: ServerHandle,
     pub(crate) serving: JoinHandle<()>,
 }
@@ -40,8 +49,8 @@ impl TestServer {
     pub(crate) async fn start(mut config: Config) -> Self {
         config.listen = "127.0.0.1:0".parse().unwrap();
         let server = Server::bind(config).await.unwrap();
-        let (addr, handle) = (server.local_addr(), server.handle());
-        Self { addr, handle, serving: tokio::spawn(server.serve()) }
+        let (addr, metrics_addr, handle) = (server.local_addr(), server.metrics_addr(), server.handle());
+        Self { addr, metrics_addr, handle, serving: tokio::spawn(server.serve()) }
     }
 
     pub(crate) async fn connect(&self) -> Client<TcpStream> {
@@ -112,7 +121,7 @@ pub(crate) struct Client<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
-    async fn upgrade(stream: S, url: &str, headers: &[(&'static str, &str)]) -> Result<Self, u16> {
+    pub(crate) async fn upgrade(stream: S, url: &str, headers: &[(&'static str, &str)]) -> Result<Self, u16> {
         let mut request = url.into_client_request().unwrap();
         for (name, value) in headers {
             request.headers_mut().append(*name, value.parse().unwrap());
@@ -183,6 +192,49 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         let heard = self.hear().await;
         assert!(matches!(heard, ServerMessage::Paired { door, .. } if door == expected), "{heard:?}");
     }
+}
+
+/// Status and body of the answer to a request of its own connection.
+pub(crate) async fn get(address: SocketAddr, path: &str) -> (u16, String) {
+    let stream = TcpStream::connect(address).await.unwrap();
+    get_over(stream, path).await
+}
+
+/// The same over a connection that there is.
+pub(crate) async fn get_over(mut stream: impl AsyncRead + AsyncWrite + Unpin, path: &str) -> (u16, String) {
+    let request = format!("GET {path} HTTP/1.1\r\nHost: drop.example\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    timeout(PATIENCE, stream.read_to_end(&mut answer)).await.expect("no answer").unwrap();
+    let text = String::from_utf8_lossy(&answer);
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, body.to_owned())
+}
+
+/// A directory with a certificate for `localhost` and its key.
+pub(crate) fn certificate() -> (TempDir, TlsFiles) {
+    let directory = TempDir::new().unwrap();
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let files =
+        TlsFiles { certificate: directory.path().join("cert.pem"), key: directory.path().join("key.pem") };
+    std::fs::write(&files.certificate, made.cert.pem()).unwrap();
+    std::fs::write(&files.key, made.signing_key.serialize_pem()).unwrap();
+    (directory, files)
+}
+
+/// TLS with `localhost`, which has to have this certificate.
+pub(crate) async fn encrypted(stream: TcpStream, files: &TlsFiles) -> io::Result<TlsStream<TcpStream>> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(&files.certificate).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = ServerName::try_from("localhost").unwrap();
+    TlsConnector::from(Arc::new(config)).connect(name, stream).await
 }
 
 /// A relayed body of so many bytes.

@@ -13,7 +13,7 @@ use wire::signaling::Claim;
 use super::serve::stun_servers;
 use super::{Error, Kept, failure, unless_cancelled};
 use crate::config::{Config, Existing, Symlinks};
-use crate::connect::{self, ConnectError, Met};
+use crate::connect::{self, ConnectError, Met, Step};
 use crate::discovery::{self, Announcer};
 use crate::report::{Ask, Direction, Event, Reporter, Secret, Warning};
 use crate::signaling::{CONNECT_DEADLINE, Connection};
@@ -107,7 +107,8 @@ async fn meet(
             let failed = |error| failure::meeting(error, Direction::Receive, link.origin());
             let connection = Connection::connect(&url, CONNECT_DEADLINE).await;
             let connection = connection.map_err(|error| failed(ConnectError::Unreachable(error)))?;
-            connect::claim(connection, Claim::Slot(slot), link.password(), || {}).await.map_err(failed)
+            let tell = |step| tell_work(step, reporter);
+            connect::claim(connection, Claim::Slot(slot), link.password(), tell).await.map_err(failed)
         }
         Ticket::Code(code) => {
             let mut tried = open_tried(reporter);
@@ -115,16 +116,26 @@ async fn meet(
                 return Err(Error::AlreadyTried);
             }
             let (connection, server) = find(code.nameplate(), config, ask).await?;
-            let before_proof = || {
+            let tell = |step| {
+                tell_work(step, reporter);
+                if step == Step::Working {
+                    return;
+                }
                 let remembered = tried.as_mut().map(|tried| tried.remember(&code, SystemTime::now()));
                 if matches!(remembered, Some(Err(_))) {
                     reporter.report(Event::Warning(Warning::CodesNotRemembered));
                 }
             };
             let at = Claim::Nameplate(code.nameplate());
-            let met = connect::claim(connection, at, code.password(), before_proof).await;
+            let met = connect::claim(connection, at, code.password(), tell).await;
             met.map_err(|error| failure::meeting(error, Direction::Receive, &server))
         }
+    }
+}
+
+fn tell_work(step: Step, reporter: &dyn Reporter) {
+    if step == Step::Working {
+        reporter.report(Event::Warning(Warning::ServerGuarded));
     }
 }
 

@@ -242,6 +242,7 @@ impl Guide<'_> {
                 self.reporter.report(Event::CodeReady(invitation));
                 self.announce(nameplate);
             }
+            Visit::Working => self.reporter.report(Event::Warning(Warning::ServerGuarded)),
             Visit::Knocked => self.reporter.report(Event::PeerKnocked),
             Visit::Failed(failure) => self.reporter.report(Event::AttemptFailed(failure)),
         }

@@ -12,7 +12,7 @@ use wire::signal::{
     CheckedDescription, DescriptionKind, Fingerprint, MAX_CANDIDATES, Signal, SignalError, SignalOpener,
     SignalSealer, halves, is_usable_candidate,
 };
-use wire::signaling::{IceServer, Role};
+use wire::signaling::{IceServer, ReportedPath, Role};
 
 use super::{ConnectError, Met, PATH_DEADLINE, Pairing, Rejoin};
 use crate::entropy;
@@ -64,7 +64,12 @@ pub async fn open(met: Met, stun: Vec<IceServer>) -> Result<(Channel, Rejoin), C
                     return Ok((Channel { sealer, opener, transport, pairing }, rejoin));
                 }
                 Err(error) if error.is_parting() => error,
-                Err(error) => return Err(error),
+                Err(error) => {
+                    if role == Role::Sender && matches!(error, ConnectError::NoPath) {
+                        pairing.report(ReportedPath::None, false).await;
+                    }
+                    return Err(error);
+                }
             }
         }
         None => ConnectError::PeerLeft,

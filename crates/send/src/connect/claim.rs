@@ -3,17 +3,29 @@
 use tokio::time::timeout;
 use wire::code::Password;
 use wire::handshake::Receiver;
-use wire::signaling::{Claim, ClientMessage, Door, SIGNALING_VERSION, ServerMessage};
+use wire::pow::Search;
+use wire::signaling::{
+    Challenge, Claim, ClientMessage, CloseReason, Door, IceServer, SIGNALING_VERSION, ServerMessage,
+};
 
+use super::search::search;
 use super::{ConnectError, Met, Pairing, STEP_DEADLINE, refused, rejoin};
 use crate::entropy;
 use crate::signaling::{Connection, SignalingError};
 
+/// What happens on the way in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// The rendezvous is under attack and wants work; this machine does it.
+    Working,
+    /// Right after this the proof leaves this machine: the code is used, whatever comes of it.
+    Proving,
+}
+
 /// Claims the door at `at` and completes the handshake with `password`. When the way to the sender breaks after the proof was
 /// sent, the sender's answer is heard where both meet again.
 ///
-/// `before_proof` is called once, right before the proof leaves this machine: from then on the code is used, whatever
-/// comes of it.
+/// `tell` hears what the user has to know meanwhile.
 ///
 /// # Errors
 /// [`ConnectError`]; [`ConnectError::WrongCode`] when the sender says so, or cannot prove itself.
@@ -21,17 +33,16 @@ pub async fn claim(
     mut connection: Connection,
     at: Claim,
     password: &Password,
-    before_proof: impl FnOnce(),
+    mut tell: impl FnMut(Step),
 ) -> Result<Met, ConnectError> {
     connection.send(&ClientMessage::Claim { v: SIGNALING_VERSION, at }).await?;
-    let paired = timeout(STEP_DEADLINE, paired(&mut connection));
-    let (door, attempt, ice_servers) = paired.await.map_err(|_| SignalingError::Lost)??;
+    let (door, attempt, ice_servers) = paired(&mut connection, &mut tell).await?;
     let mut pairing = Pairing { connection, door, attempt };
 
     let (receiver, hello) = Receiver::new(password, &at, entropy::seed()?);
     pairing.send(&hello).await?;
     let (confirmed, proof) = receiver.receive_hello(&step(&mut pairing).await?)?;
-    before_proof();
+    tell(Step::Proving);
     let server = pairing.connection.server().clone();
     let answer = match pairing.send(&proof).await {
         Ok(()) => step(&mut pairing).await,
@@ -56,12 +67,41 @@ async fn step(pairing: &mut Pairing) -> Result<Vec<u8>, ConnectError> {
     timeout(STEP_DEADLINE, pairing.recv()).await.map_err(|_| ConnectError::PeerLeft)?
 }
 
+/// Waits for the door to open, and works for it once if that is what it takes.
 async fn paired(
     connection: &mut Connection,
-) -> Result<(Door, u32, Vec<wire::signaling::IceServer>), ConnectError> {
+    tell: &mut impl FnMut(Step),
+) -> Result<(Door, u32, Vec<IceServer>), ConnectError> {
+    let mut may_work = true;
+    loop {
+        let heard = timeout(STEP_DEADLINE, answer(connection)).await.map_err(|_| SignalingError::Lost)?;
+        let challenge = match heard? {
+            Answer::Paired(paired) => return Ok(paired),
+            Answer::Challenge(challenge) => challenge,
+        };
+        let too_much = ConnectError::Refused { reason: CloseReason::Busy, retry_after: None };
+        let Some(work) = Search::new(challenge).filter(|_| std::mem::take(&mut may_work)) else {
+            return Err(too_much);
+        };
+        tell(Step::Working);
+        let counter = search(work).await.ok_or(too_much)?;
+        connection.send(&ClientMessage::Stamp { counter }).await?;
+    }
+}
+
+/// What a claim may come to.
+enum Answer {
+    Paired((Door, u32, Vec<IceServer>)),
+    Challenge(Challenge),
+}
+
+async fn answer(connection: &mut Connection) -> Result<Answer, ConnectError> {
     loop {
         match connection.recv().await? {
-            ServerMessage::Paired { door, attempt, ice_servers } => return Ok((door, attempt, ice_servers)),
+            ServerMessage::Paired { door, attempt, ice_servers } => {
+                return Ok(Answer::Paired((door, attempt, ice_servers)));
+            }
+            ServerMessage::Challenge(challenge) => return Ok(Answer::Challenge(challenge)),
             ServerMessage::Refused { reason, retry_after } => return Err(refused(reason, retry_after)),
             ServerMessage::Created { .. }
             | ServerMessage::Relay { .. }

@@ -7,6 +7,7 @@ use wire::code::{Code, Password};
 use wire::doors::{Closed, Output, Place};
 use wire::signaling::CloseReason;
 
+use super::search::search;
 use super::{ConnectError, Met, Pairing, refused};
 use crate::config::{Token, Typed};
 use crate::entropy;
@@ -34,6 +35,8 @@ pub enum Visit {
         /// How many further codes there will be.
         codes_left: u8,
     },
+    /// The rendezvous is under attack and wants work; this machine does it.
+    Working,
     /// Somebody came.
     Knocked,
     /// Somebody failed.
@@ -107,6 +110,14 @@ impl Doors {
                 Output::Open { code, reissued, ttl, codes_left } => {
                     let typed = code.map(|code| TypedDoor { code, reissued });
                     tell(Visit::Open { typed, ttl: Duration::from_secs(ttl.into()), codes_left });
+                }
+                Output::Search(work) => {
+                    tell(Visit::Working);
+                    if let Some(counter) = search(*work).await {
+                        self.machine.handle_stamp(counter, self.since.elapsed());
+                    }
+                    // Otherwise the time for it is over, which the machine notices.
+                    self.machine.handle_time(self.since.elapsed());
                 }
                 Output::Knocked => tell(Visit::Knocked),
                 Output::Failed(failure) => tell(Visit::Failed(failure)),

@@ -254,6 +254,7 @@ async fn paired(connection: &mut Connection) -> Result<(u32, Vec<IceServer>), Co
                 | ServerMessage::Relay { .. }
                 | ServerMessage::Left { .. }
                 | ServerMessage::DoorClosed { .. }
+                | ServerMessage::Challenge(_)
                 | ServerMessage::Unknown => {}
             },
             _ = probes.tick() => {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 use wire::message::{AbortReason, DeclineReason, Message};
+use wire::signaling::ReportedPath;
 
 use super::Error;
 use super::pipe::{Draft, Opened, Pipe};
@@ -22,7 +23,8 @@ enum State {
     Up {
         pipe: Pipe,
         pulse: Box<Pulse>,
-        pairing: Box<Idle>,
+        pairing: Box<Pairing>,
+        path: Path,
         rejoin: Box<Rejoin>,
     },
     Down {
@@ -34,8 +36,6 @@ enum State {
     /// Between two states, or at the end.
     Closed,
 }
-
-type Idle = Pin<Box<dyn Future<Output = std::convert::Infallible> + Send>>;
 
 type Search = Pin<Box<dyn Future<Output = (Box<Rejoin>, Result<Channel, ConnectError>)> + Send>>;
 
@@ -66,10 +66,10 @@ impl Link {
 
     fn open(&mut self, channel: Channel, rejoin: Box<Rejoin>) -> io::Result<()> {
         let Channel { sealer, opener, transport, pairing } = channel;
+        let path = transport.path;
         let pipe = Pipe::start(sealer, opener, transport)?;
         let pulse = Box::new(Pulse::new(Arc::clone(&pipe.sent_count)));
-        let pairing: Box<Idle> = Box::new(Box::pin(Pairing::idle(pairing)));
-        self.0 = State::Up { pipe, pulse, pairing, rejoin };
+        self.0 = State::Up { pipe, pulse, pairing: Box::new(pairing), path, rejoin };
         Ok(())
     }
 
@@ -87,7 +87,7 @@ impl Link {
                     Err(error) => Wake::Failed(error),
                 },
                 beat = pulse.beat() => Wake::Beat(beat),
-                never = pairing.as_mut() => match never {},
+                never = pairing.idle() => match never {},
             },
             State::Down { search, .. } => {
                 let (rejoin, outcome) = search.await;
@@ -164,6 +164,18 @@ impl Link {
     pub(super) fn handle_heard(&mut self) {
         if let State::Up { pulse, .. } = &mut self.0 {
             pulse.handle_heard();
+        }
+    }
+
+    /// Tells the rendezvous how the session ended, while there is a channel.
+    pub(super) async fn report(&mut self, ok: bool) {
+        if let State::Up { pairing, path, .. } = &mut self.0 {
+            let reported = match path {
+                Path::LocalNetwork => ReportedPath::LocalNetwork,
+                Path::Direct => ReportedPath::Direct,
+                Path::Relayed => ReportedPath::Turn,
+            };
+            pairing.report(reported, ok).await;
         }
     }
 

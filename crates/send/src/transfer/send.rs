@@ -97,6 +97,7 @@ impl Sending<'_> {
         // Whether the last words arrive changes nothing about what happened.
         let deadline = Instant::now() + FAREWELL_DEADLINE;
         let _ = timeout_at(deadline, self.say_the_rest()).await;
+        self.link.report(outcome.is_ok()).await;
         let (closed, _) = mpsc::channel(1);
         drop(std::mem::replace(&mut self.jobs, closed));
         self.link.close(deadline.saturating_duration_since(Instant::now())).await;

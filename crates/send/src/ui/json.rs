@@ -164,6 +164,7 @@ fn warning(warning: &Warning) -> Value {
         Warning::ServerBusy { retry_after } => {
             json!({ "warning": "server_busy", "retry_after": seconds(*retry_after) })
         }
+        Warning::ServerGuarded => json!({ "warning": "server_guarded" }),
         Warning::NoNetwork => json!({ "warning": "no_network" }),
         Warning::DiscoveryUnavailable => json!({ "warning": "discovery_unavailable" }),
         Warning::PortTaken { wanted, used } => {

@@ -193,6 +193,9 @@ fn warning_text(warning: &Warning) -> String {
             format!("what was here of {} is not the sender's; it starts over", escape(name, NAME_LEN))
         }
         Warning::ServerBusy { retry_after } => format!("the server asks to wait {}; waiting.", duration(*retry_after)),
+        Warning::ServerGuarded => {
+            "somebody is guessing codes at the server, so it has everybody work for a moment; working.".to_owned()
+        }
         Warning::NoNetwork => "this machine is on no network: only it can receive.".to_owned(),
         Warning::DiscoveryUnavailable => {
             "this network does not let machines find each other; the other side needs the link.".to_owned()

@@ -13,6 +13,7 @@ struct Bench {
     told: Vec<String>,
     shown: Vec<Code>,
     met: Option<(Session, Place)>,
+    search: Option<Search>,
 }
 
 impl Bench {
@@ -30,6 +31,7 @@ impl Bench {
             told: Vec::new(),
             shown: Vec::new(),
             met: None,
+            search: None,
         };
         bench.poll();
         bench
@@ -75,6 +77,7 @@ impl Bench {
                     self.shown.extend(code);
                 }
                 Output::Met(met) => self.met = Some(*met),
+                Output::Search(search) => self.search = Some(*search),
                 other @ (Output::Knocked | Output::Failed(_) | Output::Shut { .. } | Output::Closed(_)) => {
                     self.told.push(format!("{other:?}"));
                 }
@@ -282,4 +285,45 @@ fn a_rendezvous_that_does_not_open_a_door_is_given_up() {
     };
     let refused = "Closed(Refused { reason: Busy, retry_after: Some(3) })";
     assert_eq!(after(Typed::Words(2), refuse), [refused]);
+}
+
+fn challenge(bits: u8) -> ServerMessage {
+    ServerMessage::Challenge(Challenge { bits, seed: "q6urq6urq6urq6urq6urqw".to_owned() })
+}
+
+#[test]
+fn a_rendezvous_that_wants_work_gets_it_and_has_time_until_it_is_done() {
+    let mut bench = Bench::new(Typed::Digits(4));
+    bench.said.clear();
+    bench.hear(challenge(4));
+    bench.pass(59);
+    assert_eq!(bench.told, Vec::<String>::new(), "the search may take that long");
+    let counter = bench.search.take().unwrap().step(10_000).unwrap();
+    bench.doors.handle_stamp(counter, bench.now);
+    bench.poll();
+    assert_eq!(bench.said, [ClientMessage::Stamp { counter }]);
+    bench.create();
+    assert_eq!(bench.shown.len(), 1);
+}
+
+#[test]
+fn more_work_than_is_honest_or_a_second_time_is_a_refusal() {
+    let refused = "Closed(Refused { reason: Busy, retry_after: None })";
+    let mut greedy = Bench::new(Typed::Digits(4));
+    greedy.hear(challenge(pow::MAX_BITS + 1));
+    assert_eq!(greedy.told, [refused]);
+    let mut insatiable = Bench::new(Typed::Digits(4));
+    insatiable.hear(challenge(4));
+    insatiable.hear(challenge(4));
+    assert_eq!(insatiable.told, [refused]);
+}
+
+#[test]
+fn work_that_was_not_asked_for_changes_nothing() {
+    let mut bench = Bench::open();
+    bench.said.clear();
+    bench.hear(challenge(4));
+    bench.doors.handle_stamp(1, bench.now);
+    bench.poll();
+    assert!(bench.search.is_none() && bench.said.is_empty() && bench.told.is_empty());
 }

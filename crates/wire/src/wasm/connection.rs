@@ -238,6 +238,7 @@ impl Connection {
             | ServerMessage::Left { .. }
             | ServerMessage::Created { .. }
             | ServerMessage::DoorClosed { .. }
+            | ServerMessage::Challenge(_)
             | ServerMessage::Unknown => Ok(()),
         }
     }

@@ -14,6 +14,8 @@ use crate::transfer::TransferError;
 pub(super) enum Output {
     /// The next frame uses the code up.
     Prove,
+    /// The rendezvous wants work: let others have their turn, then `Session::search`. All of it may take so many milliseconds.
+    Search { limit: u64 },
     /// Ask the user. Sizes in bytes.
     Ask { files: u32, size: u64, is_stream: bool, is_text: bool, left_out: u32 },
     /// Only the first `offset` bytes of this file stay; what follows is written behind them.

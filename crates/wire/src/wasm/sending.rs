@@ -16,12 +16,14 @@ use wasm_bindgen::prelude::{JsError, wasm_bindgen};
 
 use self::output::Output;
 use self::reading::{Product, Reading};
+use super::SEARCH_SLICE;
 use super::connection::{self, Connection, Received, Trouble};
 use crate::code::{Code, Password};
 use crate::doors::{self, Doors, Typed};
 use crate::handshake::{Seed, Session};
 use crate::link::ShareLink;
 use crate::message::{AbortReason, Message};
+use crate::pow::Search;
 use crate::record::MAX_RECORD_LEN;
 use crate::signaling::{Door, Role, ServerMessage};
 use crate::transfer::{self, PING_INTERVAL, SILENCE_LIMIT, sender};
@@ -62,6 +64,8 @@ struct Waiting {
     /// How long a door stays open, in seconds.
     ttl: u32,
     codes_left: u8,
+    /// The work that the rendezvous wants.
+    search: Option<Search>,
 }
 
 /// When either side was heard.
@@ -160,6 +164,20 @@ impl Sending {
                 self.settle(handled);
             }
             Stage::Over => {}
+        }
+    }
+
+    /// Does a slice of the work that the rendezvous wants; what is next says whether there is more.
+    pub fn search(&mut self, now: f64) {
+        let Stage::Waiting(waiting) = &mut self.stage else { return };
+        let Some(search) = &mut waiting.search else { return };
+        match search.step(SEARCH_SLICE) {
+            Some(counter) => {
+                waiting.search = None;
+                waiting.doors.handle_stamp(counter, time(now));
+                self.drain_doors(time(now));
+            }
+            None => self.outbox.push_back(Output::Search),
         }
     }
 
@@ -340,7 +358,7 @@ impl Sending {
         let link_password = link.as_ref().map(|link| link.password().clone());
         let doors = Doors::new(Typed::Digits(Password::MIN_DIGITS), link_password, None, now);
         let is_link_open = link.is_some();
-        let waiting = Waiting { doors, code: None, is_link_open, ttl: 0, codes_left: 0 };
+        let waiting = Waiting { doors, code: None, is_link_open, ttl: 0, codes_left: 0, search: None };
         let mut sending = Self {
             link,
             rng,
@@ -380,6 +398,10 @@ impl Sending {
                 doors::Output::Say(message) => {
                     let frame = message.to_frame();
                     self.outbox.push_back(Output::Connection(connection::Output::Say { frame }));
+                }
+                doors::Output::Search(search) => {
+                    waiting.search = Some(*search);
+                    self.outbox.push_back(Output::Search);
                 }
                 doors::Output::Open { code: None, .. } => {
                     self.end(output::no_door(doors::Closed::NoNameplate));

@@ -17,6 +17,7 @@ use crate::handshake::Seed;
 use crate::keys::SessionSecret;
 use crate::manifest::Manifest;
 use crate::message::{AbortReason, DeclineReason, Message};
+use crate::pow::Search;
 use crate::record::MAX_RECORD_LEN;
 use crate::signaling::{ClientMessage, IceServer, Role, SIGNALING_VERSION, ServerMessage};
 use crate::transfer;
@@ -33,6 +34,9 @@ pub struct Session {
     manifest: Option<Arc<Manifest>>,
     progress: Progress,
     ping_count: u64,
+    /// The work that the rendezvous wants.
+    search: Option<Search>,
+    is_challenged: bool,
     staging: Vec<u8>,
     outbox: VecDeque<Output>,
     records: VecDeque<Vec<u8>>,
@@ -117,6 +121,11 @@ impl Session {
             }
             None => self.handle_at_door(message),
         }
+    }
+
+    /// Does a slice of the work that the rendezvous wants; what is next says whether there is more.
+    pub fn search(&mut self) {
+        self.go_on_searching();
     }
 
     /// The browser answers the offer.
@@ -329,6 +338,8 @@ impl Session {
             manifest: None,
             progress: Progress::default(),
             ping_count: 0,
+            search: None,
+            is_challenged: false,
             staging: vec![0; MAX_RECORD_LEN],
             outbox: VecDeque::new(),
             records: VecDeque::new(),

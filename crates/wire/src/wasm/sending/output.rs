@@ -22,6 +22,8 @@ pub(super) enum Output {
         codes_left: u8,
         closed: Option<&'static str>,
     },
+    /// The rendezvous wants work: let others have their turn, then `Sending::search`.
+    Search,
     /// Somebody is at a door.
     Knocked,
     /// Somebody left a door as it was.

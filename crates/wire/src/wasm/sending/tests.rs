@@ -15,7 +15,7 @@ use crate::keys::{Binding, link_slot};
 use crate::message::DeclineReason;
 use crate::record::{Opener, Sealer};
 use crate::signal::{CheckedDescription, DescriptionKind, Signal, halves};
-use crate::signaling::{Body, Claim, ClientMessage, CloseReason, Outcome};
+use crate::signaling::{Body, Challenge, Claim, ClientMessage, CloseReason, Outcome};
 use crate::transfer::receiver::{self, Held};
 use crate::wasm::connection::draft;
 
@@ -79,6 +79,7 @@ impl Page {
                 "connect" => self.sending.handle_offer(&description("AA")),
                 "transmit" => self.records.push_back(self.sending.record().unwrap()),
                 "read" => self.read(&output),
+                "search" => self.sending.search(self.now),
                 _ => self.told.push(output),
             }
         }
@@ -92,7 +93,9 @@ impl Page {
                 self.hear(&ServerMessage::Created { nameplate, ttl: 300 });
             }
             ClientMessage::Result { outcome, .. } => self.results.push(outcome),
-            message @ (ClientMessage::Relay { .. }
+            message @ (ClientMessage::Stamp { .. }
+            | ClientMessage::Report { .. }
+            | ClientMessage::Relay { .. }
             | ClientMessage::Claim { .. }
             | ClientMessage::Meet { .. }) => {
                 self.said.push_back(message);
@@ -509,4 +512,27 @@ fn nonsense_in_every_place_harms_nobody() {
     let _guest = Guest::meet(&mut late);
     late.hear_record(&[2, 0, 1, 2, 3]);
     assert_eq!(late.end(), Some("receiver-failed"));
+}
+
+#[test]
+fn work_for_a_door_is_done_in_slices_and_answered() {
+    let mut offer = Offer::new();
+    offer.add("a.txt", 1, 0).unwrap();
+    let mut sending = Sending::open("http://localhost/", &offer, [7; 32], Duration::ZERO).unwrap();
+    sending.outbox.clear();
+    // The first counter of this seed with 16 zero bits is 178,315: nine slices.
+    let challenge = Challenge { bits: 16, seed: "q6urq6urq6urq6urq6urqw".to_owned() };
+    sending.handle_frame(&ServerMessage::Challenge(challenge).to_frame(), 0.0);
+    let mut slices = 0;
+    let said = loop {
+        let output: Value = serde_json::from_str(&sending.poll().unwrap()).unwrap();
+        if output["do"] == "say" {
+            break output["frame"].as_str().unwrap().to_owned();
+        }
+        assert_eq!(output["do"], "search");
+        slices += 1;
+        sending.search(0.0);
+    };
+    assert_eq!(ClientMessage::parse(&said), Ok(ClientMessage::Stamp { counter: 178_315 }));
+    assert_eq!(slices, 9);
 }

@@ -1,11 +1,15 @@
 //! The conversation through the rendezvous until both sides have proved themselves.
 
+use super::super::SEARCH_SLICE;
 use super::super::connection::{self, Connection, Place};
 use super::super::output::{self, Output};
 use super::super::ticket::Ticket;
 use super::Session;
 use crate::handshake::{self, Confirmed, Seed};
-use crate::signaling::{Body, ClientMessage, CloseReason, Door, Role, SIGNALING_VERSION, ServerMessage};
+use crate::pow::{SEARCH_LIMIT, Search};
+use crate::signaling::{
+    Body, Challenge, ClientMessage, CloseReason, Door, Role, SIGNALING_VERSION, ServerMessage,
+};
 
 /// How far the two sides know each other.
 #[derive(Debug)]
@@ -61,12 +65,43 @@ impl Session {
                 self.stage = Stage::Over;
                 self.fail_until(output::closed(reason), retry_after);
             }
+            ServerMessage::Challenge(challenge) => self.begin_search(challenge),
             ServerMessage::Created { .. }
             | ServerMessage::Relay { .. }
             | ServerMessage::Left { .. }
             | ServerMessage::DoorClosed { .. }
             | ServerMessage::Unknown => {}
         }
+    }
+
+    /// The rendezvous wants work before it looks for the door. More than anybody may ask for is not done.
+    fn begin_search(&mut self, challenge: Challenge) {
+        if !matches!(self.stage, Stage::Claiming(_)) {
+            return;
+        }
+        self.search = Search::new(challenge).filter(|_| !self.is_challenged);
+        self.is_challenged = true;
+        match self.search {
+            Some(_) => self.want_search(),
+            None => self.fail(output::closed(CloseReason::Busy)),
+        }
+    }
+
+    /// One slice of the work.
+    pub(super) fn go_on_searching(&mut self) {
+        let Some(search) = &mut self.search else { return };
+        match search.step(SEARCH_SLICE) {
+            Some(counter) => {
+                self.search = None;
+                self.say(&ClientMessage::Stamp { counter });
+            }
+            None => self.want_search(),
+        }
+    }
+
+    fn want_search(&mut self) {
+        let limit = u64::try_from(SEARCH_LIMIT.as_millis()).unwrap_or(u64::MAX);
+        self.outbox.push_back(Output::Search { limit });
     }
 
     fn greet(&mut self, place: Place) {
@@ -149,6 +184,54 @@ impl Session {
     fn relay(&mut self, body: &[u8]) {
         if let Some(Place { door, attempt }) = self.place {
             self.say(&ClientMessage::Relay { door, attempt, body: Body::from_bytes(body) });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    fn session() -> Session {
+        let ticket = Ticket::parse("48-2093").ok().unwrap();
+        let mut session = Session::new(&ticket, &[7; 64]).ok().unwrap();
+        session.outbox.clear();
+        session
+    }
+
+    fn challenge(bits: u8) -> String {
+        let seed = "q6urq6urq6urq6urq6urqw".to_owned();
+        ServerMessage::Challenge(Challenge { bits, seed }).to_frame()
+    }
+
+    fn next(session: &mut Session) -> Value {
+        serde_json::from_str(&session.poll().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn work_for_a_door_is_done_in_slices_and_answered() {
+        let mut session = session();
+        session.handle_frame(&challenge(16));
+        // The first counter of this seed with 16 zero bits is 178,315: nine slices.
+        for _ in 0..9 {
+            assert_eq!(next(&mut session)["do"], "search");
+            session.search();
+        }
+        let stamp = ClientMessage::Stamp { counter: 178_315 };
+        assert_eq!(next(&mut session)["frame"].as_str(), Some(stamp.to_frame().as_str()));
+    }
+
+    #[test]
+    fn a_rendezvous_that_wants_too_much_work_or_twice_is_left() {
+        for challenges in [&[23][..], &[4, 4][..]] {
+            let mut session = session();
+            for bits in challenges {
+                session.outbox.clear();
+                session.handle_frame(&challenge(*bits));
+            }
+            assert_eq!(next(&mut session)["why"], "server-busy");
         }
     }
 }

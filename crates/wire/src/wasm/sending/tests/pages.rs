@@ -184,7 +184,11 @@ impl Both {
                     Role::Receiver => self.page.hear(&passed),
                 }
             }
-            ClientMessage::Create { .. } | ClientMessage::OpenDoor | ClientMessage::Result { .. } => {}
+            ClientMessage::Create { .. }
+            | ClientMessage::OpenDoor
+            | ClientMessage::Result { .. }
+            | ClientMessage::Stamp { .. }
+            | ClientMessage::Report { .. } => {}
         }
     }
 

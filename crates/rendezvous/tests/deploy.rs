@@ -1,0 +1,89 @@
+//! What `deploy/` and the compose file say is what the program and the tools understand.
+
+#![allow(clippy::unwrap_used, reason = "a test's helper fails as its test does")]
+#![allow(clippy::print_stderr, reason = "a test that is skipped says so")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use rendezvous::Config;
+
+fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(workspace().join(path)).unwrap()
+}
+
+/// The settings of the service as environment, with the variables of the example put in.
+fn environment(compose: &str) -> Vec<(String, String)> {
+    let values = [("${DOMAIN:?}", "drop.example.org"), ("${RENDEZVOUS_TOKEN:-}", "")];
+    let lines = compose.lines().filter_map(|line| line.trim().split_once(": "));
+    let settings = lines.filter(|(name, _)| name.starts_with("RENDEZVOUS_"));
+    settings
+        .map(|(name, value)| {
+            let bare = value.trim_matches(['\'', '"']);
+            let filled = values.iter().fold(bare.to_owned(), |text, (name, with)| text.replace(name, with));
+            (name.to_owned(), filled)
+        })
+        .collect()
+}
+
+#[test]
+fn the_compose_file_sets_what_there_is() {
+    let mut environment = environment(&read("docker-compose.yml"));
+    assert!(environment.len() >= 5, "{environment:?}");
+    // Where the others of its instances are is read by the part that asks them.
+    environment.retain(|(name, _)| name != "RENDEZVOUS_REDIS");
+    let config = Config::load(None, environment, []).unwrap();
+    assert_eq!(config.trusted_proxies.len(), 1);
+    assert!(config.token.is_none() && config.metrics_listen.is_some());
+    assert_eq!(config.ice_servers[0].urls, ["stun:drop.example.org:3478"]);
+}
+
+#[test]
+fn the_relay_denies_private_networks_in_every_form() {
+    let denied = read("deploy/turnserver.conf");
+    for range in [
+        "10.0.0.0-10.255.255.255",
+        "100.64.0.0-100.127.255.255",
+        "127.0.0.0-127.255.255.255",
+        "169.254.0.0-169.254.255.255",
+        "172.16.0.0-172.31.255.255",
+        "192.168.0.0-192.168.255.255",
+        "::-::1",
+        "::ffff:0:0-::ffff:ffff:ffff",
+        "64:ff9b::-64:ff9b::ffff:ffff",
+        "2002::-2002:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+        "fc00::-fdff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+        "fe80::-febf:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+    ] {
+        assert!(denied.lines().any(|line| line == format!("denied-peer-ip={range}")), "{range}");
+    }
+}
+
+#[test]
+fn systemd_understands_the_unit_and_finds_little_to_say_against_it() {
+    let analyze =
+        |arguments: &[&str]| Command::new("systemd-analyze").args(arguments).stdin(Stdio::null()).output();
+    if analyze(&["--version"]).is_err() {
+        assert!(std::env::var("CI").is_err(), "systemd-analyze is missing");
+        eprintln!("skipped: systemd-analyze is missing");
+        return;
+    }
+    let directory = tempfile::TempDir::new().unwrap();
+    let unit = directory.path().join("rendezvous.service");
+    let text = read("deploy/rendezvous.service");
+    assert!(text.contains("/usr/local/bin/rendezvous --config"));
+    let program = env!("CARGO_BIN_EXE_rendezvous");
+    fs::write(&unit, text.replace("/usr/local/bin/rendezvous --config", &format!("{program} --config")))
+        .unwrap();
+    let unit = unit.to_str().unwrap();
+    let verified = analyze(&["verify", "--man=no", unit]).unwrap();
+    assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stderr));
+    // In tenths: 2.0 is better than most of what a distribution ships.
+    let rated = analyze(&["security", "--offline=true", "--threshold=20", unit]).unwrap();
+    assert!(rated.status.success(), "{}", String::from_utf8_lossy(&rated.stdout));
+}
