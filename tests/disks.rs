@@ -42,7 +42,7 @@ impl Image {
             made.is_ok_and(|status| status.success()) && run("mount", &["-o", "loop"], mounted.path());
         let is_ci = env::var_os("CI").is_some_and(|value| value == "true");
         assert!(is_there || !is_ci, "an image cannot be mounted");
-        is_there.then_some(Self { place, mounted })
+        is_there.then_some(Self { mounted, place })
     }
 
     fn image(&self) -> PathBuf {

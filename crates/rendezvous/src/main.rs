@@ -117,9 +117,8 @@ fn flags(args: &Args) -> Result<Vec<toml::Table>, Box<dyn Error>> {
         set("metrics_listen", address.to_string().into());
     }
     if let (Some(certificate), Some(key)) = (&args.tls_cert, &args.tls_key) {
-        let path = |path: &PathBuf| path.to_str().map(str::to_owned).ok_or("a path has to be UTF-8");
-        let files = [("certificate", path(certificate)?), ("key", path(key)?)];
-        let files = files.map(|(name, path)| (name.to_owned(), toml::Value::from(path)));
+        let text = |path: &PathBuf| path.to_str().map(toml::Value::from).ok_or("a path has to be UTF-8");
+        let files = [("certificate".to_owned(), text(certificate)?), ("key".to_owned(), text(key)?)];
         set("tls", toml::Value::Table(files.into_iter().collect()));
     }
     if let Some(token) = &args.token {

@@ -246,7 +246,7 @@ impl Guest {
     ) {
         let _ = stream.set_nodelay(true);
         let accepted = time::timeout(hub.config.times.tls_handshake, acceptor.accept(stream)).await;
-        let Ok(Ok(stream)) = accepted else {
+        let Ok(Ok(unwrapped)) = accepted else {
             hub.metrics.count_turned_away(TurnedAway::Tls);
             return;
         };
@@ -257,7 +257,7 @@ impl Guest {
             request.extensions_mut().insert(Encrypted);
             request
         });
-        talk(stream, service, self.head, self.stopping).await;
+        talk(unwrapped, service, self.head, self.stopping).await;
         drop(self.pass);
     }
 }

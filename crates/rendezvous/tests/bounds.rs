@@ -146,10 +146,10 @@ async fn giant_frames_and_messages_without_end_are_not_kept() {
             let mut giant = vec![0x81, 0xff];
             giant.extend((64_u64 << 20).to_be_bytes());
             giant.extend([0; 4]);
-            giant.extend([b'x'; 65_536]);
+            giant.resize(giant.len() + 65_536, b'x');
             giant
         } else {
-            (0..64).flat_map(|part| fragment(if part == 0 { 0x01 } else { 0x00 })).collect()
+            (0..64).flat_map(|part| fragment(u8::from(part == 0))).collect()
         };
         // It may be cut off before all of it is out.
         let _ = stream.write_all(&said).await;

@@ -25,7 +25,8 @@ fn environment(compose: &str) -> Vec<(String, String)> {
     settings
         .map(|(name, value)| {
             let bare = value.trim_matches(['\'', '"']);
-            let filled = values.iter().fold(bare.to_owned(), |text, (name, with)| text.replace(name, with));
+            let filled =
+                values.iter().fold(bare.to_owned(), |text, (variable, with)| text.replace(variable, with));
             (name.to_owned(), filled)
         })
         .collect()

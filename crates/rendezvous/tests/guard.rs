@@ -95,7 +95,7 @@ async fn an_answer_that_is_wrong_or_of_another_socket_or_given_twice_is_refused(
     let right = solved(&challenge);
     let mut other = server.connect().await;
     let theirs = challenged(&mut other, create()).await;
-    let wrong = (0..).find(|counter| !theirs.is_met_by(*counter)).unwrap();
+    let wrong = (0..1_000).find(|counter| !theirs.is_met_by(*counter)).unwrap();
     other.say(ClientMessage::Stamp { counter: wrong }).await;
     other.refused(CloseReason::BadMessage).await;
     one.say(right.clone()).await;

@@ -55,8 +55,7 @@ async fn a_session_is_counted_from_its_code_to_its_report() {
     receiver.paired(Door::Typed).await;
     receiver.say(relay(Door::Typed, 300)).await;
     sender.hear().await;
-    let text = metrics(&server).await;
-    assert_eq!(number(&text, "rendezvous_sessions{state=\"pairing\"}"), 1);
+    assert_eq!(number(&metrics(&server).await, "rendezvous_sessions{state=\"pairing\"}"), 1);
     let outcome = Outcome::Confirmed;
     sender.say(ClientMessage::Result { door: Door::Typed, attempt: 1, outcome }).await;
     sender.say(ClientMessage::Report { path: ReportedPath::Direct, ok: true }).await;

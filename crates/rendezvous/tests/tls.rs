@@ -28,13 +28,12 @@ async fn connect(server: &TestServer, files: &TlsFiles) -> TlsStream<TcpStream> 
 async fn a_session_is_created_over_tls() {
     let (_directory, files) = certificate();
     let server = start(&files).await;
-    let stream = connect(&server, &files).await;
     let own = [("origin", "https://localhost")];
-    let mut sender = Client::upgrade(stream, "wss://localhost/v1/socket", &own).await.unwrap();
+    let encrypted = connect(&server, &files).await;
+    let mut sender = Client::upgrade(encrypted, "wss://localhost/v1/socket", &own).await.unwrap();
     sender.create().await;
-    let stream = connect(&server, &files).await;
     let other = [("origin", "http://localhost")];
-    let plain = Client::upgrade(stream, "wss://localhost/v1/socket", &other).await;
+    let plain = Client::upgrade(connect(&server, &files).await, "wss://localhost/v1/socket", &other).await;
     assert_eq!(plain.map(|_| ()), Err(403), "a page without TLS is another origin");
 }
 
