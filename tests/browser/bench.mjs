@@ -12,15 +12,14 @@ const LOOK = 100;
 const browser = await Browser.launch('chromium', executable);
 try {
   const page = await browser.page();
-  const session = await browser.browser.target().createCDPSession();
   await page.goto(link);
   await page.shown('#found');
   await page.click('#receive');
   await page.shown('#confirm');
-  const before = await resident(session);
+  const before = await resident();
   const began = performance.now();
   let most = before;
-  const watching = setInterval(async () => (most = Math.max(most, await resident(session))), LOOK);
+  const watching = setInterval(async () => (most = Math.max(most, await resident())), LOOK);
   await page.click('#accept');
   const end = await page.shown('#done', '#failed');
   const seconds = (performance.now() - began) / 1000;
@@ -32,10 +31,8 @@ try {
 }
 
 /** Bytes of memory that the processes of all pages have resident. */
-async function resident(session) {
-  const { processInfo } = await session.send('SystemInfo.getProcessInfo');
-  const renderers = processInfo.filter(({ type }) => type === 'renderer');
-  const sizes = await Promise.all(renderers.map(({ id }) => residentOf(id)));
+async function resident() {
+  const sizes = await Promise.all((await browser.pageProcesses()).map(residentOf));
   return sizes.reduce((sum, size) => sum + size, 0);
 }
 

@@ -110,6 +110,13 @@ export class Browser {
     }
   }
 
+  /** The processes in which pages run; of Chromium only. */
+  async pageProcesses() {
+    this.session ??= await this.browser.target().createCDPSession();
+    const { processInfo } = await this.session.send('SystemInfo.getProcessInfo');
+    return processInfo.filter(({ type }) => type === 'renderer').map(({ id }) => id);
+  }
+
   /** Ends it as a power cut does. */
   kill() {
     process.kill(this.browser.process().pid, 'SIGKILL');

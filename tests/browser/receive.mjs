@@ -4,8 +4,8 @@
  * `cancel`, or `leave` in the middle of a pause, `quota` how much may be stored, in bytes (Firefox takes that of the first case for all), `whenFull` what is chosen
  * then (`stop`, `cancel`, `download`, or `retry` and `target` with room for so much in `more`), `places` whether the browser can
  * ask where to save, `target` that the person says it when asked for consent, `isDownload` that the browser downloads what comes,
- * and `pauses` processes that stop in the middle and go on once the
- * page has noticed. Prints one line of JSON: for each case where the person ended up, and
+ * `freeze` for how many milliseconds the page stands still in the middle (Chromium), and `pauses` processes that stop in the
+ * middle and go on once the page has noticed. Prints one line of JSON: for each case where the person ended up, and
  * what was seen on the way.
  */
 import { Browser } from './driver.mjs';
@@ -19,7 +19,7 @@ const before = await others();
 /** What Firefox says about a connection that was broken on purpose. */
 const BROKEN = /WebRTC: ICE failed/;
 // Pages stay open until the end: what they have to say last needs a moment.
-for (const { address, code, link, answer, quota, whenFull, more, places, target, isDownload, pauses } of cases) {
+for (const { address, code, link, answer, quota, whenFull, more, places, target, isDownload, freeze, pauses } of cases) {
   const page = await browser.page();
   const one = { saved: [], ...page.seen };
   told.push(one);
@@ -43,6 +43,7 @@ for (const { address, code, link, answer, quota, whenFull, more, places, target,
         await page.shown('#speed:not(:empty)');
         await page.click('#cancel');
       }
+      if (freeze) await standStill(page, freeze);
       for (const id of pauses ?? []) await pause(page, id, one, answer === 'leave');
       if (whenFull) await choose(page, whenFull, () => page.limitStorage(new URL(link ?? address).origin, more), one);
       if ((await page.shown('#done', '#failed', '#full')) === '#done') {
@@ -62,7 +63,7 @@ for (const { address, code, link, answer, quota, whenFull, more, places, target,
   }
 }
 told.forEach((one, index) => {
-  if (cases[index].pauses) one.complaints = one.complaints.filter((complaint) => !BROKEN.test(complaint));
+  if (cases[index].pauses || cases[index].freeze) one.complaints = one.complaints.filter((complaint) => !BROKEN.test(complaint));
 });
 console.log(JSON.stringify(told));
 await browser.close();
@@ -78,6 +79,15 @@ async function pause(page, id, one, isLeft) {
   // Whoever tells the process something has to be there for that.
   while (isLeft && isAlive(id)) await new Promise((resolve) => setTimeout(resolve, 50));
   await page.shown('#receiving', '#verifying', '#done', '#failed');
+}
+
+/** As of a device whose screen is off. */
+async function standStill(page, time) {
+  await page.shown('#receiving #progress:not([value="0"])');
+  const ids = await browser.pageProcesses();
+  for (const id of ids) process.kill(id, 'SIGSTOP');
+  await new Promise((resolve) => setTimeout(resolve, time));
+  for (const id of ids) process.kill(id, 'SIGCONT');
 }
 
 /** @param {number} id  Of a process that is waited for by the one that started it. */

@@ -1,5 +1,7 @@
 //! A connection that breaks in the middle, and the page goes on by itself.
 
+use std::thread;
+
 use serde_json::json;
 
 use super::*;
@@ -47,4 +49,32 @@ fn a_page_whose_server_breaks_once_its_code_was_right_meets_the_sender_there_aga
         assert_saved(&told[0], &[("a.txt", b"content")]);
         sending.end().succeeded();
     }
+}
+
+/// Memory that a sender does not take, whatever the other side does, in bytes; its file is larger.
+const MEMORY_LIMIT: u64 = 120 << 20;
+
+#[test]
+fn a_tab_that_stands_still_costs_the_sender_no_memory_and_goes_on() {
+    if !has_browsers() {
+        return;
+    }
+    let (server, alice) = start();
+    let bytes = content(160 << 20);
+    alice.write("video.mp4", &bytes);
+    let mut sending = alice.start(&["video.mp4"]);
+    let mut case = case(&mut sending, &page(&server), Way::Link);
+    // Longer than the sender waits for a sign of life.
+    case["freeze"] = json!(9_000);
+    let told = thread::scope(|scope| {
+        let receiving = scope.spawn(|| run(Kind::Chromium, &[case]));
+        sending.event("reconnecting");
+        let peak = sending.peak_memory().expect("the sender is there");
+        assert!(peak < MEMORY_LIMIT, "the sender takes {peak} bytes");
+        receiving.join().unwrap()
+    });
+    assert_saved(&told[0], &[("video.mp4", &bytes)]);
+    let sent = sending.end();
+    sent.succeeded();
+    assert_sent_once(&sent, bytes.len());
 }

@@ -235,10 +235,18 @@ async fn nothing_is_taken_over_from_a_generation_that_is_over() {
         let digest = receiver.accept().await;
         receiver.say(&[resume(0, 65_536)]).await;
         assert!(receiver.hear_until(|message| matches!(message, Message::Prefix { .. })).await);
-        receiver.come_again().await;
-        let known = Message::State { manifest: Some(digest), accepted: false, next: 0 };
-        receiver.say(&[known, claim]).await;
-        assert_eq!(receiver.last_word().await, LastWord::Aborted(AbortReason::Protocol), "{what}");
+        let mut word = LastWord::Nothing;
+        // On a busy machine a connection may break by itself: then the two meet once more.
+        for _ in 0..3 {
+            receiver.come_again().await;
+            let known = Message::State { manifest: Some(digest), accepted: false, next: 0 };
+            receiver.say(&[known, claim.clone()]).await;
+            word = receiver.last_word().await;
+            if word != LastWord::Nothing {
+                break;
+            }
+        }
+        assert_eq!(word, LastWord::Aborted(AbortReason::Protocol), "{what}");
         program.end().await.assert_failed(1);
     }
 }
