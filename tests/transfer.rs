@@ -338,3 +338,34 @@ fn a_private_server_lets_only_those_send_who_have_its_token() {
     transfer(&alice, &["a.txt", "--token", "open sesame"], &bob, &[]);
     assert_eq!(bob.read("a.txt"), b"content");
 }
+
+/// Kept as they come, the names of so many files take 40 MB; front-coded, and sent as fast as they are read, a fifth of that.
+const MANY: usize = 200_000;
+
+/// Memory that neither side takes for them, in bytes.
+const MANY_LIMIT: u64 = 45 * MIB as u64;
+
+#[test]
+fn a_tree_of_very_many_files_costs_neither_side_memory() {
+    let server = Rendezvous::start();
+    let alice = Machine::with_server(&server);
+    let bob = Machine::with_quick_disk(&server);
+    for directory in 0..MANY / 1_000 {
+        let directory = alice.path(format!("tree/directory-of-a-thousand-{directory}"));
+        std::fs::create_dir_all(&directory).unwrap();
+        for file in 0..1_000 {
+            File::create(directory.join(format!("file-{file}"))).unwrap();
+        }
+    }
+    let mut sending = alice.start(&["tree"]);
+    let mut receiving = bob.start(&["receive", &sending.code(), "--yes"]);
+    // Both know all of it by now, and nearly all of it has yet to come.
+    receiving.event("progress");
+    for (peer, name) in [(&sending, "sender"), (&receiving, "receiver")] {
+        let peak = peer.peak_memory().expect("it is at work");
+        assert!(peak < MANY_LIMIT, "the {name} takes {peak} bytes");
+    }
+    let (sent, received) = done(sending, receiving);
+    assert_eq!(sent.events_of("finished")[0]["files"], MANY);
+    assert_eq!(received.events_of("finished")[0]["files"], MANY);
+}
