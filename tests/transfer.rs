@@ -339,7 +339,7 @@ fn a_private_server_lets_only_those_send_who_have_its_token() {
     assert_eq!(bob.read("a.txt"), b"content");
 }
 
-/// Kept as they come, the names of so many files take 40 MB; front-coded, and sent as fast as they are read, a fifth of that.
+/// Of a million files, the names took 190 MB more while they were kept as they came and sent faster than they are read.
 const MANY: usize = 200_000;
 
 /// Memory that neither side takes for them, in bytes.
