@@ -277,6 +277,7 @@ fn a_wrong_code_burns_its_door_and_leaves_the_other_one_open() {
     assert_eq!(bench.closed.get(&receiver), Some(&CloseReason::WrongCode));
     assert_eq!(bench.heard(sender), [door_closed(Door::Typed, CloseReason::WrongCode)]);
     assert_eq!(bench.faults, [Fault::FailedClaim]);
+    assert_eq!(bench.counted, [Tally::Paired(Door::Typed), Tally::WrongCode(Door::Typed)]);
     let second = bench.claim(Claim::Slot(link_slot()));
     assert_eq!(bench.heard(second), [paired(Door::Link, 1)]);
 }
@@ -389,6 +390,7 @@ fn a_receiver_that_proves_nothing_within_ten_seconds_is_dropped() {
     assert_eq!(bench.heard(sender), [over]);
     assert_eq!(bench.closed.get(&receiver), Some(&CloseReason::ConfirmTimeout));
     assert_eq!(bench.faults, [Fault::SoftDrop]);
+    assert_eq!(bench.counted.last(), Some(&Tally::SoftDrop(Door::Typed)));
 }
 
 #[test]
