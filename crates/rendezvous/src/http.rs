@@ -19,7 +19,7 @@ use crate::client_ip::{Client, Via};
 use crate::config::Config;
 use crate::hub::{Hub, Rejected};
 use crate::origin::{self, Scheme};
-use crate::{page, socket};
+use crate::{page, routing, socket};
 
 /// A rendezvous that any axum application can take in. Clones are handles on the same one.
 ///
@@ -66,6 +66,11 @@ impl Rendezvous {
         self.hub.drain(deadline).await;
     }
 
+    /// Whether new sessions can be served: always without `config.redis`, and while that can be reached with it. Cheap.
+    pub fn is_ready(&self) -> bool {
+        self.hub.mesh.as_ref().is_none_or(|mesh| mesh.is_ready())
+    }
+
     /// How many sockets are open.
     pub fn socket_count(&self) -> usize {
         self.hub.socket_count()
@@ -97,6 +102,7 @@ async fn guard(
     mut request: Request,
     next: Next,
 ) -> Response {
+    routing::start(&rendezvous.hub);
     let trusted = &rendezvous.config().trusted_proxies;
     let client = peer.as_ref().ok().map(|ConnectInfo(peer)| Client::of(*peer, request.headers(), trusted));
     let scheme = client.map_or(Scheme::Unknown, |client| Scheme::of(client.via, request.headers()));

@@ -10,6 +10,7 @@ use wire::signaling::{ClientMessage, CloseReason, MAX_FRAME_LEN};
 use crate::hub::Connection;
 use crate::limits::Bucket;
 use crate::outbox::Outgoing;
+use crate::routing::Router;
 
 /// Sets the sizes of a socket before it is upgraded.
 pub(crate) fn sized(upgrade: WebSocketUpgrade) -> WebSocketUpgrade {
@@ -32,6 +33,7 @@ pub(crate) async fn run(socket: WebSocket, connection: Connection) {
         heartbeat: times.heartbeat,
         unanswered: 0,
         socket,
+        router: Router::default(),
         connection,
     };
     while task.step().await.is_continue() {}
@@ -40,6 +42,7 @@ pub(crate) async fn run(socket: WebSocket, connection: Connection) {
 struct Task {
     socket: WebSocket,
     connection: Connection,
+    router: Router,
     frames: Bucket,
     first_message_by: Option<Instant>,
     beats_at: Instant,
@@ -74,7 +77,7 @@ impl Task {
             Message::Text(text) => match ClientMessage::parse(&text) {
                 Ok(message) => {
                     self.first_message_by = None;
-                    self.connection.handle(message);
+                    self.router.handle(&self.connection, message).await;
                     // One read can hold more frames than the other side's queue. Its task has its turn after each,
                     // so that only a client that does not read overflows it.
                     tokio::task::yield_now().await;
@@ -88,7 +91,10 @@ impl Task {
                 self.unanswered = 0;
                 ControlFlow::Continue(())
             }
-            Message::Close(_) => self.close(CloseReason::Gone).await,
+            Message::Close(_) => {
+                self.connection.leave();
+                self.close(CloseReason::Gone).await
+            }
         }
     }
 

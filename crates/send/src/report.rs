@@ -285,6 +285,10 @@ pub enum Warning {
         /// For how long.
         retry_after: Duration,
     },
+    /// The connection to the server broke while a code is shown; the command reconnects, and the code still holds.
+    ServerAway,
+    /// The server is reached again, and has kept the code.
+    ServerBack,
     /// No other machine can reach this one: it has no address on a network.
     NoNetwork,
     /// The sender cannot be found without an address: announcing on the local network does not work here.

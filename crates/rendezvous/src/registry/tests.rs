@@ -7,6 +7,8 @@ use wire::signaling::{Claim, Outcome};
 use super::doors::DOORLESS;
 use super::*;
 
+mod returning;
+
 /// A registry, its clock, and what every socket was told.
 struct Bench {
     registry: Registry,
@@ -14,6 +16,7 @@ struct Bench {
     told: HashMap<ConnectionId, Vec<ServerMessage>>,
     closed: HashMap<ConnectionId, CloseReason>,
     faults: Vec<Fault>,
+    shared: Vec<Shared>,
     last_connection: u64,
 }
 
@@ -42,6 +45,7 @@ impl Bench {
             told: HashMap::new(),
             closed: HashMap::new(),
             faults: Vec::new(),
+            shared: Vec::new(),
             last_connection: 0,
         }
     }
@@ -89,6 +93,7 @@ impl Bench {
                     assert_eq!(self.closed.insert(connection, reason), None, "closed twice");
                 }
                 Action::Charge { fault, .. } => self.faults.push(fault),
+                Action::Share(shared) => self.shared.push(shared),
             }
         }
     }
@@ -145,7 +150,7 @@ impl Bench {
 }
 
 fn create(typed: bool, link_slot: Option<Slot>) -> ClientMessage {
-    ClientMessage::Create { v: 1, typed, link_slot, token: None }
+    ClientMessage::Create { v: 1, typed, link_slot, token: None, return_slot: None }
 }
 
 fn meet(role: Role) -> ClientMessage {
@@ -710,7 +715,7 @@ fn what_only_the_other_side_may_say_is_a_bad_message() {
 fn another_version_is_refused() {
     let mut bench = Bench::new();
     let messages = [
-        ClientMessage::Create { v: 2, typed: true, link_slot: None, token: None },
+        ClientMessage::Create { v: 2, typed: true, link_slot: None, token: None, return_slot: None },
         ClientMessage::Claim { v: 0, at: Claim::Slot(link_slot()) },
         ClientMessage::Meet { v: 2, slot: meeting_slot(), role: Role::Sender },
     ];

@@ -193,6 +193,10 @@ fn warning_text(warning: &Warning) -> String {
             format!("what was here of {} is not the sender's; it starts over", escape(name, NAME_LEN))
         }
         Warning::ServerBusy { retry_after } => format!("the server asks to wait {}; waiting.", duration(*retry_after)),
+        Warning::ServerAway => {
+            "the connection to the server broke; reconnecting. The code still holds, so leave this running.".to_owned()
+        }
+        Warning::ServerBack => "the server is back, and the code holds.".to_owned(),
         Warning::NoNetwork => "this machine is on no network: only it can receive.".to_owned(),
         Warning::DiscoveryUnavailable => {
             "this network does not let machines find each other; the other side needs the link.".to_owned()

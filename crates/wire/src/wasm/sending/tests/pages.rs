@@ -184,7 +184,10 @@ impl Both {
                     Role::Receiver => self.page.hear(&passed),
                 }
             }
-            ClientMessage::Create { .. } | ClientMessage::OpenDoor | ClientMessage::Result { .. } => {}
+            ClientMessage::Create { .. }
+            | ClientMessage::Reopen { .. }
+            | ClientMessage::OpenDoor
+            | ClientMessage::Result { .. } => {}
         }
     }
 
