@@ -15,6 +15,7 @@ use wire::code::Nameplate;
 use wire::signaling::IceServer;
 
 use crate::ice::{self, IceError};
+use crate::redis_address::RedisAddress;
 
 /// Everything about a rendezvous that is a matter of choice. [`Config::default`] serves the public.
 #[derive(Clone, Debug, Deserialize)]
@@ -37,6 +38,8 @@ pub struct Config {
     pub token: Option<Token>,
     /// STUN and TURN servers that a pair is told about. Default: none, which is enough on one network.
     pub ice_servers: Vec<IceServer>,
+    /// The Redis or Valkey through which several instances share their sessions. Default: none, this is the only one.
+    pub redis: Option<RedisAddress>,
     /// Nameplates that are never assigned, because somebody else near by uses them. Default: none.
     pub avoid_nameplates: BTreeSet<Nameplate>,
     /// How long things may take.
@@ -217,6 +220,7 @@ impl Default for Config {
             allowed_origins: Vec::new(),
             token: None,
             ice_servers: Vec::new(),
+            redis: None,
             avoid_nameplates: BTreeSet::new(),
             times: Times::default(),
             limits: Limits::default(),

@@ -356,7 +356,7 @@ impl Sending {
         rng.fill_bytes(&mut password);
         let link = ShareLink::new(base, password).ok();
         let link_password = link.as_ref().map(|link| link.password().clone());
-        let doors = Doors::new(Typed::Digits(Password::MIN_DIGITS), link_password, None, now);
+        let doors = Doors::new(Typed::Digits(Password::MIN_DIGITS), link_password, None, None, now);
         let is_link_open = link.is_some();
         let waiting = Waiting { doors, code: None, is_link_open, ttl: 0, codes_left: 0, search: None };
         let mut sending = Self {

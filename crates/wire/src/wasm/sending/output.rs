@@ -63,7 +63,7 @@ pub(super) fn no_door(why: Closed) -> (&'static str, Option<u32>) {
             ("server-gone", retry_after)
         }
         Closed::Refused { reason, retry_after } => (closed(reason), retry_after),
-        Closed::Silent => ("server-gone", None),
+        Closed::Silent | Closed::Forgotten => ("server-gone", None),
         Closed::NoNameplate => ("version", None),
         Closed::Incompatible(error) => (handshake(error), None),
     }
@@ -83,7 +83,7 @@ pub(super) fn closed(reason: CloseReason) -> &'static str {
         CloseReason::Expired => "expired",
         CloseReason::RateLimited => "too-often",
         CloseReason::TokenRequired => "token",
-        CloseReason::Busy | CloseReason::GoingAway => "server-busy",
+        CloseReason::Busy | CloseReason::GoingAway | CloseReason::Unavailable => "server-busy",
         CloseReason::UnsupportedVersion | CloseReason::BadMessage => "version",
         CloseReason::Gone
         | CloseReason::NoSuchCode

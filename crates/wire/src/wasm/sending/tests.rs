@@ -87,7 +87,7 @@ impl Page {
 
     fn say(&mut self, frame: &str) {
         match ClientMessage::parse(frame).unwrap() {
-            ClientMessage::Create { .. } | ClientMessage::OpenDoor => {
+            ClientMessage::Create { .. } | ClientMessage::Reopen { .. } | ClientMessage::OpenDoor => {
                 let nameplate = Nameplate::new(FIRST_NAMEPLATE + self.codes);
                 self.codes += 1;
                 self.hear(&ServerMessage::Created { nameplate, ttl: 300 });

@@ -185,6 +185,7 @@ impl Both {
                 }
             }
             ClientMessage::Create { .. }
+            | ClientMessage::Reopen { .. }
             | ClientMessage::OpenDoor
             | ClientMessage::Result { .. }
             | ClientMessage::Stamp { .. }
