@@ -40,7 +40,8 @@ pub async fn claim(
     mut tell: impl FnMut(Step),
 ) -> Result<Met, ConnectError> {
     let server = connection.server().clone();
-    let Ready { mut pairing, confirmed, proof, ice_servers } = persist(connection, at, password, &mut tell).await?;
+    let Ready { mut pairing, confirmed, proof, ice_servers } =
+        persist(connection, at, password, &mut tell).await?;
     tell(Step::Proving);
     let answer = match pairing.send(&proof).await {
         Ok(()) => step(&mut pairing).await,
@@ -71,12 +72,17 @@ struct Ready {
 
 /// Claims until the proof is ready, as often as the rendezvous goes away meanwhile. What is told in the end is what broke
 /// first: a code that nobody has any more is a consequence of that.
-async fn persist(mut connection: Connection, at: Claim, password: &Password) -> Result<Ready, ConnectError> {
+async fn persist(
+    mut connection: Connection,
+    at: Claim,
+    password: &Password,
+    tell: &mut impl FnMut(Step),
+) -> Result<Ready, ConnectError> {
     let server = connection.server().clone();
     let deadline = Instant::now() + RETRY_DEADLINE;
     let mut first = None;
     loop {
-        let error = match approach(connection, at, password).await {
+        let error = match approach(connection, at, password, tell).await {
             Ok(ready) => return Ok(ready),
             Err(error) => error,
         };
@@ -102,10 +108,14 @@ async fn persist(mut connection: Connection, at: Claim, password: &Password) -> 
 }
 
 /// Claims, and goes as far as that proves nothing yet.
-async fn approach(mut connection: Connection, at: Claim, password: &Password) -> Result<Ready, ConnectError> {
+async fn approach(
+    mut connection: Connection,
+    at: Claim,
+    password: &Password,
+    tell: &mut impl FnMut(Step),
+) -> Result<Ready, ConnectError> {
     connection.send(&ClientMessage::Claim { v: SIGNALING_VERSION, at }).await?;
-    let paired = timeout(STEP_DEADLINE, paired(&mut connection));
-    let (door, attempt, ice_servers) = paired.await.map_err(|_| SignalingError::Lost)??;
+    let (door, attempt, ice_servers) = paired(&mut connection, tell).await?;
     let mut pairing = Pairing { connection, door, attempt };
     let (receiver, hello) = Receiver::new(password, &at, entropy::seed()?);
     pairing.send(&hello).await?;
