@@ -353,7 +353,7 @@ impl Registry {
             let seconds = retry_after.map(|wait| u32::try_from(wait.as_secs() + 1).unwrap_or(u32::MAX));
             self.deliver(connection, ServerMessage::Refused { reason, retry_after: seconds });
             self.actions.push_back(Action::Close { connection, reason });
-            if matches!(reason, CloseReason::GoingAway | CloseReason::IdleTimeout | CloseReason::SlowReader) {
+            if may_come_back(reason) {
                 self.handle_break(connection, now);
             } else {
                 self.handle_disconnect(connection, now);
@@ -551,6 +551,15 @@ impl Registry {
     fn arm(&mut self, due: Instant, timer: Timer) {
         self.timers.insert((due, timer));
     }
+}
+
+/// Whether a sender that is dismissed for this reason may come back to its doors. A frame that a breaking connection cut off
+/// cannot be told from one that is wrong.
+fn may_come_back(reason: CloseReason) -> bool {
+    matches!(
+        reason,
+        CloseReason::GoingAway | CloseReason::IdleTimeout | CloseReason::SlowReader | CloseReason::BadMessage
+    )
 }
 
 /// The version that an opening message carries.

@@ -80,6 +80,22 @@ pub enum Closed {
     Incompatible(HandshakeError),
 }
 
+impl Closed {
+    /// Whether the rendezvous, or another instance of it, may still have the doors: a side that [may
+    /// return](Doors::may_return) does.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Refused { reason, .. } => reason.is_passing(),
+            Self::Silent => true,
+            Self::Expired
+            | Self::Exhausted { .. }
+            | Self::NoNameplate
+            | Self::Forgotten
+            | Self::Incompatible(_) => false,
+        }
+    }
+}
+
 /// Which visitor, and what the rendezvous gave for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {

@@ -461,6 +461,11 @@ impl CloseReason {
         named.or_else(|| (4000..5000).contains(&code).then_some(Self::Unknown))
     }
 
+    /// Whether the rendezvous that says so, or another instance of it, may soon serve a side that comes back.
+    pub fn is_passing(self) -> bool {
+        matches!(self, Self::GoingAway | Self::Unavailable | Self::Busy | Self::RateLimited)
+    }
+
     /// The WebSocket close code, 4000 to 4099 (the private range of RFC 6455 §7.4.2).
     pub fn code(self) -> u16 {
         match self {

@@ -226,10 +226,7 @@ fn closed(why: Closed) -> ConnectError {
 fn is_passing(error: &ConnectError) -> bool {
     match error {
         ConnectError::ServerLost(_) | ConnectError::Unreachable(_) => true,
-        ConnectError::Refused { reason, .. } => matches!(
-            reason,
-            CloseReason::GoingAway | CloseReason::Unavailable | CloseReason::Busy | CloseReason::RateLimited
-        ),
+        ConnectError::Refused { reason, .. } => reason.is_passing(),
         _ => false,
     }
 }

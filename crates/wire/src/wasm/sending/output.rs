@@ -24,6 +24,11 @@ pub(super) enum Output {
     },
     /// The rendezvous wants work: let others have their turn, then `Sending::search`.
     Search,
+    /// The way to the rendezvous broke, and the doors are kept: after a while `Sending::join` over a new socket. The rendezvous
+    /// may have said how many seconds it wants until then.
+    Away { retry_after: Option<u32> },
+    /// The rendezvous is reached again, and the doors are as they were.
+    Here,
     /// Somebody is at a door.
     Knocked,
     /// Somebody left a door as it was.
