@@ -73,38 +73,44 @@ struct Ready {
 /// Claims until the proof is ready, as often as the rendezvous goes away meanwhile. What is told in the end is what broke
 /// first: a code that nobody has any more is a consequence of that.
 async fn persist(
-    mut connection: Connection,
+    connected: Connection,
     at: Claim,
     password: &Password,
     tell: &mut impl FnMut(Step),
 ) -> Result<Ready, ConnectError> {
-    let server = connection.server().clone();
+    let server = connected.server().clone();
     let deadline = Instant::now() + RETRY_DEADLINE;
     let mut first = None;
+    let mut next = Some(connected);
     loop {
-        let error = match approach(connection, at, password, tell).await {
-            Ok(ready) => return Ok(ready),
-            Err(error) => error,
-        };
-        let may_pass = match &error {
-            ConnectError::ServerLost(
-                SignalingError::Lost | SignalingError::Closed(CloseReason::GoingAway),
-            ) => true,
-            ConnectError::Refused { reason, .. } => *reason == CloseReason::GoingAway,
-            _ => false,
-        };
-        let told = first.get_or_insert(error);
-        tracing::info!(error = %told, "claiming again");
-        connection = loop {
-            if !may_pass || Instant::now() >= deadline {
-                return Err(first.unwrap_or(ConnectError::PeerLeft));
+        if let Some(connection) = next.take() {
+            let error = match approach(connection, at, password, tell).await {
+                Ok(ready) => return Ok(ready),
+                Err(error) => error,
+            };
+            tracing::info!(%error, "the claim came to nothing");
+            let may_pass = is_passing(&error);
+            first.get_or_insert(error);
+            if !may_pass {
+                break;
             }
-            sleep(jittered(FIRST_BACKOFF)?).await;
-            if let Ok(connection) = Connection::connect(&server, RECONNECT_DEADLINE).await {
-                break connection;
-            }
-        };
+        }
+        if Instant::now() >= deadline {
+            break;
+        }
+        sleep(jittered(FIRST_BACKOFF)?).await;
+        next = Connection::connect(&server, RECONNECT_DEADLINE).await.ok();
     }
+    Err(first.unwrap_or(ConnectError::PeerLeft))
+}
+
+/// Whether the rendezvous went away, and may be back, or another instance of it there.
+fn is_passing(error: &ConnectError) -> bool {
+    matches!(
+        error,
+        ConnectError::ServerLost(SignalingError::Lost | SignalingError::Closed(CloseReason::GoingAway))
+            | ConnectError::Refused { reason: CloseReason::GoingAway, .. }
+    )
 }
 
 /// Claims, and goes as far as that proves nothing yet.

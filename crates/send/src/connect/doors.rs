@@ -227,7 +227,22 @@ fn is_passing(error: &ConnectError) -> bool {
     match error {
         ConnectError::ServerLost(_) | ConnectError::Unreachable(_) => true,
         ConnectError::Refused { reason, .. } => reason.is_passing(),
-        _ => false,
+        ConnectError::NoSuchCode
+        | ConnectError::WrongCode
+        | ConnectError::Forgotten
+        | ConnectError::Expired
+        | ConnectError::Exhausted { .. }
+        | ConnectError::PeerLeft
+        | ConnectError::Aborted(_)
+        | ConnectError::Handshake(_)
+        | ConnectError::Signal(_)
+        | ConnectError::NoPath
+        | ConnectError::Negotiation(_)
+        | ConnectError::Transport(_)
+        | ConnectError::Opening(_)
+        | ConnectError::Unreadable(_)
+        | ConnectError::BodyTooLong
+        | ConnectError::Entropy(_) => false,
     }
 }
 
