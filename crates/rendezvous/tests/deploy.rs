@@ -3,11 +3,18 @@
 #![allow(clippy::unwrap_used, reason = "a test's helper fails as its test does")]
 #![allow(clippy::print_stderr, reason = "a test that is skipped says so")]
 
+mod common;
+mod redis_server;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use rendezvous::Config;
+use wire::signaling::Door;
+
+use self::common::TestServer;
+use self::redis_server::Redis;
 
 fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -19,7 +26,11 @@ fn read(path: &str) -> String {
 
 /// The settings of the service as environment, with the variables of the example put in.
 fn environment(compose: &str) -> Vec<(String, String)> {
-    let values = [("${DOMAIN:?}", "drop.example.org"), ("${RENDEZVOUS_TOKEN:-}", "")];
+    let values = [
+        ("${DOMAIN:?}", "drop.example.org"),
+        ("${RENDEZVOUS_TOKEN:-}", ""),
+        ("${REDIS_PASSWORD:?}", "secret"),
+    ];
     let lines = compose.lines().filter_map(|line| line.trim().split_once(": "));
     let settings = lines.filter(|(name, _)| name.starts_with("RENDEZVOUS_"));
     settings
@@ -40,6 +51,30 @@ fn the_compose_file_sets_what_there_is() {
     assert_eq!(config.trusted_proxies.len(), 1);
     assert!(config.token.is_none() && config.metrics_listen.is_some());
     assert_eq!(config.ice_servers[0].urls, ["stun:drop.example.org:3478"]);
+}
+
+#[tokio::test]
+async fn the_redis_of_the_compose_file_is_all_that_a_rendezvous_needs() {
+    let compose = read("docker-compose.yml");
+    let service = compose.split_once("\n  redis:\n").unwrap().1;
+    let command = service.split_once("command:\n").unwrap().1.lines();
+    let words = command.map_while(|line| line.trim().strip_prefix(['-', '#']).map(|word| (line, word)));
+    let words: Vec<String> = words
+        .filter(|(line, _)| !line.trim().starts_with('#'))
+        .map(|(_, word)| word.trim().trim_matches('"').replace("${REDIS_PASSWORD:?}", "secret"))
+        .collect();
+    assert_eq!(words[0], "redis-server");
+    let redis = Redis::start_with(&words[1..], Some(("send", "secret")));
+    let mut config = Config::default();
+    config.redis = Some(redis.address_as("send", "secret"));
+    let server = TestServer::start(config).await;
+    redis_server::until(|| server.handle.rendezvous().is_ready()).await;
+    let (mut sender, mut receiver) = (server.connect().await, server.connect().await);
+    let nameplate = sender.create().await;
+    receiver.claim(nameplate).await;
+    sender.paired(Door::Typed).await;
+    receiver.paired(Door::Typed).await;
+    assert!(redis.run(&["keys", "*"]).contains("NOPERM"), "it may do no more");
 }
 
 #[test]

@@ -87,6 +87,15 @@ impl Mesh {
         Ok(())
     }
 
+    /// Gives a frame to its link, or back when there is none.
+    pub(crate) fn deliver(&self, frame: Frame) -> Option<Frame> {
+        let state = self.state();
+        let Some(link) = state.links.get(&frame.link) else { return Some(frame) };
+        // What does not fit is lost, and will be repeated.
+        let _ = link.try_send(frame);
+        None
+    }
+
     fn hear(&self, bytes: &[u8]) {
         let Some(frame) = Frame::parse(bytes) else { return };
         let mut state = self.state();
@@ -95,12 +104,8 @@ impl Mesh {
             return;
         }
         state.peers.handle_heard(frame.from, now());
-        if let Some(link) = state.links.get(&frame.link) {
-            // What does not fit is lost, and will be repeated.
-            let _ = link.try_send(frame);
-            return;
-        }
         drop(state);
+        let Some(frame) = self.deliver(frame) else { return };
         let is_arrival = match frame.body {
             Body::Open(_) | Body::Message(_) | Body::Close(_) | Body::Depart | Body::Gone => true,
             Body::Moved(_) => frame.link == LinkId::NONE,

@@ -154,6 +154,8 @@ async fn receive(hub: Weak<Hub>, mesh: Arc<Mesh>, mut arrivals: mpsc::Receiver<F
             | Body::Acknowledge
             | Body::Reset
             | Body::Beat => {
+                // What came right behind the frame that opens its link was here before the link was.
+                let Some(frame) = mesh.deliver(frame) else { continue };
                 // Of a link that is over here, or never was. Whether that is heard does not matter: it will be asked again.
                 let reset = Frame { link: frame.link, ..Frame::aside(mesh.id, Body::Reset) };
                 let _ = mesh.tell(frame.from, &reset).await;

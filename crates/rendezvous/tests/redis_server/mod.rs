@@ -1,5 +1,6 @@
 //! A Redis of a test's own, on a socket in a directory of its own; nothing of it stays.
 
+#![allow(dead_code, reason = "every test binary uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "a test's helper fails as its test does")]
 
 use std::io::Write;
@@ -17,14 +18,21 @@ use super::common::TestServer;
 pub(crate) struct Redis {
     child: Child,
     directory: tempfile::TempDir,
+    flags: Vec<String>,
+    user: Option<(&'static str, &'static str)>,
 }
 
 impl Redis {
     /// Starts one. Without the program the test fails: `tests/run` installs it.
     pub(crate) fn start() -> Self {
+        Self::start_with(&["--save", "", "--appendonly", "no"].map(str::to_owned), None)
+    }
+
+    /// Starts one with these flags, which is asked as that user with that password.
+    pub(crate) fn start_with(flags: &[String], user: Option<(&'static str, &'static str)>) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let child = spawn(&directory);
-        let redis = Self { child, directory };
+        let child = spawn(&directory, flags);
+        let redis = Self { child, directory, flags: flags.to_owned(), user };
         redis.wait();
         redis
     }
@@ -37,7 +45,7 @@ impl Redis {
 
     /// Starts it again, empty.
     pub(crate) fn resume(&mut self) {
-        self.child = spawn(&self.directory);
+        self.child = spawn(&self.directory, &self.flags);
         self.wait();
     }
 
@@ -79,6 +87,9 @@ impl Redis {
     fn cli(&self) -> Command {
         let mut cli = Command::new("redis-cli");
         cli.arg("-s").arg(self.socket()).stderr(Stdio::null());
+        if let Some((user, password)) = self.user {
+            cli.args(["--user", user, "--pass", password]);
+        }
         cli
     }
 
@@ -95,9 +106,9 @@ impl Drop for Redis {
     }
 }
 
-fn spawn(directory: &tempfile::TempDir) -> Child {
+fn spawn(directory: &tempfile::TempDir, flags: &[String]) -> Child {
     let mut server = Command::new("redis-server");
-    server.args(["--port", "0", "--save", "", "--appendonly", "no", "--unixsocket"]);
+    server.args(flags).args(["--port", "0", "--unixsocket"]);
     server.arg(directory.path().join("redis.sock")).arg("--dir").arg(directory.path());
     let spawned = server.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
     spawned.expect("redis-server has to be installed: tests/run does it")
