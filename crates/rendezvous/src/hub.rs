@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::Notify;
 use tokio::time::{self, MissedTickBehavior};
@@ -16,6 +16,7 @@ use wire::signaling::{Challenge, ClientMessage, CloseReason, ServerMessage};
 use crate::client_ip::ClientKey;
 use crate::config::Config;
 use crate::guard::{Change, Guard, Sign};
+use crate::handout::Handout;
 use crate::limits::gate::{Full, Gate, Pass};
 use crate::limits::{Denied, Limits, Request, TokioClock};
 use crate::metrics::{Metrics, Moment, Stats};
@@ -31,6 +32,8 @@ pub(crate) struct Hub {
     pub(crate) limits: Limits,
     /// What is counted for the operator.
     pub(crate) metrics: Metrics,
+    /// What each client is told when it is paired.
+    pub(crate) handout: Handout,
     state: Mutex<State>,
     gate: Arc<Gate>,
     wake: Arc<Notify>,
@@ -79,6 +82,7 @@ impl Hub {
         Self {
             limits: Limits::new(&config.limits, TokioClock),
             metrics: Metrics::new(now()),
+            handout: Handout::new(&config),
             gate: Gate::new(config.limits.sockets, config.limits.sockets_per_client),
             state: Mutex::new(State {
                 registry,
@@ -115,10 +119,15 @@ impl Hub {
         })
     }
 
-    /// Takes a socket in.
-    pub(crate) fn connect(self: &Arc<Self>, client: ClientKey, pass: Pass) -> Connection {
+    /// Takes a socket in, of a client that came by `host`.
+    pub(crate) fn connect(
+        self: &Arc<Self>,
+        client: ClientKey,
+        pass: Pass,
+        host: Option<String>,
+    ) -> Connection {
         self.start();
-        let outbox = Arc::new(Outbox::new(&self.config.limits));
+        let outbox = Arc::new(Outbox::new(&self.config.limits, host));
         let mut state = self.state();
         state.last_connection += 1;
         let id = ConnectionId(state.last_connection);
@@ -233,9 +242,10 @@ impl Hub {
     fn perform(&self, state: &mut State) {
         while let Some(action) = state.registry.poll_action() {
             match action {
-                Action::Deliver { to, message } => {
+                Action::Deliver { to, mut message } => {
                     self.metrics.count_delivery(&message);
                     let Some(outbox) = state.outboxes.get(&to) else { continue };
+                    self.handout.complete(&mut message, to.0, outbox.host(), SystemTime::now());
                     if outbox.push(message.to_frame()).is_err() {
                         tracing::debug!(connection = to.0, "socket does not read");
                         state.outboxes.remove(&to);

@@ -44,8 +44,11 @@
 
 mod client_ip;
 mod ice;
+mod stun;
 
 mod config;
+
+mod handout;
 
 mod registry;
 
@@ -67,6 +70,7 @@ mod operations;
 mod http;
 
 mod health;
+mod responder;
 mod tls;
 
 mod server;

@@ -15,6 +15,8 @@ use crate::config::Limits;
 pub(crate) struct Outbox {
     most_frames: usize,
     most_bytes: usize,
+    /// By which name or address the client came, if it said so.
+    host: Option<String>,
     queue: Mutex<Queue>,
     changed: Notify,
     abandoned: CancellationToken,
@@ -41,15 +43,21 @@ pub(crate) enum Outgoing {
 pub(crate) struct Overflow;
 
 impl Outbox {
-    /// An empty queue, as long as configured.
-    pub(crate) fn new(limits: &Limits) -> Self {
+    /// An empty queue, as long as configured, to a client that came by `host`.
+    pub(crate) fn new(limits: &Limits, host: Option<String>) -> Self {
         Self {
             most_frames: limits.queued_frames,
             most_bytes: limits.queued_bytes,
+            host,
             queue: Mutex::default(),
             changed: Notify::new(),
             abandoned: CancellationToken::new(),
         }
+    }
+
+    /// By which name or address the client came, if it said so.
+    pub(crate) fn host(&self) -> Option<&str> {
+        self.host.as_deref()
     }
 
     /// Queues a frame; after [`Outbox::close`] it is dropped.
@@ -117,7 +125,7 @@ mod tests {
 
     #[tokio::test]
     async fn frames_come_out_in_order_and_then_the_close() {
-        let outbox = Outbox::new(&Limits::default());
+        let outbox = Outbox::new(&Limits::default(), None);
         outbox.push("one".to_owned()).unwrap();
         outbox.push("two".to_owned()).unwrap();
         outbox.close(CloseReason::Expired);
@@ -131,7 +139,7 @@ mod tests {
     #[tokio::test]
     async fn thirty_three_frames_or_more_than_64_kib_overflow() {
         for (count, len) in [(32, 1), (4, 16 * 1024)] {
-            let outbox = Outbox::new(&Limits::default());
+            let outbox = Outbox::new(&Limits::default(), None);
             for _ in 0..count {
                 assert_eq!(outbox.push("x".repeat(len)), Ok(()));
             }

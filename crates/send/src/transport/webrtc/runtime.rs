@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,7 +50,10 @@ impl Runtime for BufferedRuntime {
     }
 
     fn resolve_host<'a>(&'a self, host: &'a str) -> Boxed<'a, io::Result<Vec<SocketAddr>>> {
-        self.0.resolve_host(host)
+        match ipv6_literal(host) {
+            Some(address) => Box::pin(std::future::ready(Ok(vec![address]))),
+            None => self.0.resolve_host(host),
+        }
     }
 
     fn sleep(&self, duration: Duration) -> Boxed<'static, ()> {
@@ -67,5 +70,25 @@ impl Runtime for BufferedRuntime {
 
     fn name(&self) -> &'static str {
         "tokio with larger socket buffers"
+    }
+}
+
+/// An IPv6 address and a port without the brackets between them, as the crate asks for TURN servers; the system knows no host
+/// of such a name.
+fn ipv6_literal(host: &str) -> Option<SocketAddr> {
+    let (address, port) = host.rsplit_once(':')?;
+    Some(SocketAddr::new(IpAddr::V6(address.parse::<Ipv6Addr>().ok()?), port.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_turn_server_at_an_ipv6_address_is_found() {
+        assert_eq!(ipv6_literal("2001:db8::1:3478"), "[2001:db8::1]:3478".parse().ok());
+        for other in ["192.0.2.1:3478", "[2001:db8::1]:3478", "drop.example.org:3478", "2001:db8::1", ""] {
+            assert_eq!(ipv6_literal(other), None, "{other}");
+        }
     }
 }
