@@ -5,6 +5,7 @@
 //! with everything the process has said, and every value ends what it has started.
 
 mod bins;
+mod coturn;
 mod cutter;
 mod disk;
 mod machine;
@@ -18,6 +19,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 pub(crate) use bins::bins;
+pub(crate) use coturn::Coturn;
 pub(crate) use cutter::Cutter;
 pub(crate) use disk::Disk;
 pub(crate) use machine::Machine;

@@ -60,6 +60,28 @@ impl Namespace {
         assert!(output.status.success(), "{program} {arguments:?}: {said}");
     }
 
+    /// A cable from `port` here to `interface` there, both up.
+    pub(super) fn join(&self, port: &str, other: &Self, interface: &str) {
+        let other_id = other.id().to_string();
+        let near = ["link", "add", "name", port, "type", "veth"];
+        self.run("ip", &[&near[..], &["peer", "name", interface, "netns", &other_id]].concat());
+        self.run("ip", &["link", "set", port, "up"]);
+        other.run("ip", &["link", "set", interface, "up"]);
+    }
+
+    /// Gives `eth0` an address, in use at once.
+    pub(super) fn address(&self, address: &str) {
+        let checked = if address.contains(':') { &["nodad"][..] } else { &[] };
+        self.run("ip", &[&["addr", "add", address, "dev", "eth0"], checked].concat());
+    }
+
+    /// Passes on what is for others.
+    pub(super) fn forward(&self) {
+        for setting in ["ipv4/ip_forward", "ipv6/conf/all/forwarding"] {
+            self.run("sh", &["-c", &format!("echo 1 > /proc/sys/net/{setting}")]);
+        }
+    }
+
     /// What went over `interface`.
     pub(super) fn traffic(&self, interface: &str) -> Traffic {
         let table = fs::read_to_string(format!("/proc/{}/net/dev", self.id())).unwrap();

@@ -19,7 +19,8 @@ fn read(path: &str) -> String {
 
 /// The settings of the service as environment, with the variables of the example put in.
 fn environment(compose: &str) -> Vec<(String, String)> {
-    let values = [("${DOMAIN:?}", "drop.example.org"), ("${RENDEZVOUS_TOKEN:-}", "")];
+    let values =
+        [("${DOMAIN:?}", "drop.example.org"), ("${RENDEZVOUS_TOKEN:-}", ""), ("${TURN_SECRET:?}", "5ec4e7")];
     let lines = compose.lines().filter_map(|line| line.trim().split_once(": "));
     let settings = lines.filter(|(name, _)| name.starts_with("RENDEZVOUS_"));
     settings
@@ -40,6 +41,8 @@ fn the_compose_file_sets_what_there_is() {
     assert_eq!(config.trusted_proxies.len(), 1);
     assert!(config.token.is_none() && config.metrics_listen.is_some());
     assert_eq!(config.ice_servers[0].urls, ["stun:drop.example.org:3478"]);
+    assert_eq!(config.turn_urls.len(), 2);
+    assert!(config.turn_secret.is_some());
 }
 
 #[test]
@@ -52,7 +55,7 @@ fn the_relay_denies_private_networks_in_every_form() {
         "169.254.0.0-169.254.255.255",
         "172.16.0.0-172.31.255.255",
         "192.168.0.0-192.168.255.255",
-        "::-::1",
+        "::1-::ffff:ffff",
         "::ffff:0:0-::ffff:ffff:ffff",
         "64:ff9b::-64:ff9b::ffff:ffff",
         "2002::-2002:ffff:ffff:ffff:ffff:ffff:ffff:ffff",

@@ -387,7 +387,7 @@ impl Error {
             }
             Self::Listen { .. } => "choose another port with --port, or with --listen for `send serve`",
             Self::NoPath => {
-                "connect both machines to one network, or add --stun stun:HOST:PORT on both sides"
+                "connect both machines to one network, or use a server that has STUN and TURN (--stun-listen, --turn-url)"
             }
             Self::WrongCode => "ask the sender for the new code on their screen, and compare every digit",
             Self::NoSuchCode => "ask the sender for the code on their screen now",

@@ -152,7 +152,10 @@ impl Signals<'_> {
             let body = self.pairing.recv().await?;
             match self.opener.open(&body)? {
                 Signal::Abort { reason } => {
-                    return Err(ConnectError::Aborted(AbortReason::from_code(reason)));
+                    let reason = AbortReason::from_code(reason);
+                    // What a side says that has found no path, as this one has not.
+                    let is_vain = reason == AbortReason::Internal;
+                    return Err(if is_vain { ConnectError::NoPath } else { ConnectError::Aborted(reason) });
                 }
                 Signal::Generations { .. } | Signal::Relay { .. } | Signal::Unknown => {}
                 signal @ (Signal::Description { generation, restart, .. }

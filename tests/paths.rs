@@ -1,0 +1,89 @@
+//! Which path two sides take to each other, by how each of them reaches the internet.
+//!
+//! Ten of the cells of the table in `netlab/README.md`; the program `paths` goes through all of them.
+
+#![expect(clippy::print_stdout, reason = "how long it takes is worth seeing")]
+
+use crate::crossing::{LEN, Path, Turn, cross, expected, send_between};
+use crate::netlab::{Access, Internet};
+
+/// Two sides take the path of the table. Without root nothing is shown.
+#[track_caller]
+fn take(path: Path, one: Access, other: Access, turn: Turn) {
+    assert_eq!(expected(one, other, turn), path, "the table");
+    let Some(internet) = Internet::new() else { return };
+    let crossing = cross(&internet, one, other, turn);
+    println!("{}, {}, TURN {turn:?}: {crossing}", one.name(), other.name());
+    assert_eq!(crossing.path, path);
+}
+
+#[test]
+fn two_open_machines_meet_directly() {
+    take(Path::Direct, Access::Open, Access::Open, Turn::Missing);
+}
+
+#[test]
+fn two_ordinary_routers_are_crossed() {
+    take(Path::Direct, Access::PortRestricted, Access::PortRestricted, Turn::Missing);
+}
+
+#[test]
+fn a_relay_is_not_used_where_there_is_a_direct_path() {
+    take(Path::Direct, Access::PortRestricted, Access::AddressRestricted, Turn::Offered);
+}
+
+#[test]
+fn a_full_cone_lets_in_a_router_whose_ports_nobody_can_foresee() {
+    take(Path::Direct, Access::SymmetricRandom, Access::FullCone, Turn::Missing);
+}
+
+#[test]
+fn an_address_restricted_router_lets_in_a_symmetric_one() {
+    take(Path::Direct, Access::AddressRestricted, Access::Symmetric, Turn::Missing);
+}
+
+#[test]
+fn a_symmetric_and_an_ordinary_router_need_a_relay() {
+    take(Path::Relayed, Access::PortRestricted, Access::SymmetricRandom, Turn::Offered);
+}
+
+#[test]
+fn without_a_relay_two_symmetric_routers_are_told_that_there_is_no_path() {
+    take(Path::None, Access::Symmetric, Access::SymmetricRandom, Turn::Missing);
+}
+
+#[test]
+fn where_no_udp_gets_out_there_is_no_path() {
+    take(Path::None, Access::UdpBlocked, Access::Open, Turn::Offered);
+}
+
+#[test]
+fn two_firewalls_of_ipv6_are_crossed() {
+    take(Path::Direct, Access::Ipv6Only, Access::Ipv6Only, Turn::Missing);
+}
+
+#[test]
+fn a_relay_joins_ipv4_and_ipv6() {
+    take(Path::Relayed, Access::Ipv6Only, Access::Ipv4Only, Turn::Offered);
+}
+
+#[test]
+fn two_machines_at_one_router_meet_on_their_own_network() {
+    let Some(internet) = Internet::new() else { return };
+    let [one, other] = internet.connect_beside(1);
+    let sides = [(&one, Access::PortRestricted), (&other, Access::PortRestricted)];
+    let crossing = send_between(&internet, sides, Turn::Offered, LEN);
+    println!("{crossing}");
+    assert_eq!(crossing.path, Path::Local);
+}
+
+#[test]
+fn many_megabytes_go_through_a_relay() {
+    let Some(internet) = Internet::new() else { return };
+    let kinds = [Access::Symmetric, Access::Symmetric];
+    let [one, other] = [(1, kinds[0]), (2, kinds[1])].map(|(number, kind)| internet.connect(number, kind));
+    let sides = [(&one, kinds[0]), (&other, kinds[1])];
+    let crossing = send_between(&internet, sides, Turn::Offered, 20_000_000);
+    println!("{crossing}");
+    assert_eq!(crossing.path, Path::Relayed);
+}
