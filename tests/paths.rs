@@ -83,7 +83,27 @@ fn many_megabytes_go_through_a_relay() {
     let kinds = [Access::Symmetric, Access::Symmetric];
     let [one, other] = [(1, kinds[0]), (2, kinds[1])].map(|(number, kind)| internet.connect(number, kind));
     let sides = [(&one, kinds[0]), (&other, kinds[1])];
-    let crossing = send_between(&internet, sides, Turn::Offered, 20_000_000);
+    let crossing = send_between(&internet, sides, Turn::Offered, 8_000_000);
     println!("{crossing}");
     assert_eq!(crossing.path, Path::Relayed);
+}
+
+#[test]
+fn the_table_of_paths_says_what_the_program_expects() {
+    let document = include_str!("netlab/README.md");
+    let rows: Vec<Vec<&str>> = document
+        .lines()
+        .filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |"))
+        .map(|line| line.split('|').map(str::trim).collect())
+        .filter(|row: &Vec<&str>| row.len() == 1 + Access::ALL.len())
+        .collect();
+    assert_eq!(rows[0][1..], Access::ALL.map(Access::name));
+    for (index, (row, one)) in rows[1..].iter().zip(Access::ALL).enumerate() {
+        assert_eq!(row[0], one.name());
+        for (cell, other) in row[1..].iter().zip(Access::ALL).skip(index) {
+            let (without, with) = (expected(one, other, Turn::Missing), expected(one, other, Turn::Offered));
+            assert_eq!(*cell, with.name(), "{} and {}", one.name(), other.name());
+            assert!(without == with || (without, with) == (Path::None, Path::Relayed));
+        }
+    }
 }

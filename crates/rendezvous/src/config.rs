@@ -348,8 +348,8 @@ impl Token {
     }
 
     /// The secret itself, for computing with it.
-    pub(crate) fn expose(&self) -> &str {
-        &self.0
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
     }
 }
 

@@ -22,7 +22,7 @@ impl Turn {
     pub(super) fn new(config: &Config) -> Option<Self> {
         let secret = config.turn_secret.as_ref().filter(|_| !config.turn_urls.is_empty())?;
         // The algorithm is the draft's. What is known against SHA-1 does not concern HMAC.
-        let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, secret.expose().as_bytes());
+        let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, secret.as_bytes());
         Some(Self { urls: config.turn_urls.clone(), key, ttl: config.times.turn_credential })
     }
 

@@ -14,9 +14,8 @@ use webrtc::peer_connection::{
     RTCPeerConnectionIceEvent, RTCPeerConnectionState, RTCSessionDescription, SettingEngine,
     SettingEngineBuilder,
 };
-use webrtc::runtime::TokioRuntime;
 
-use super::runtime::BufferedRuntime;
+use super::runtime::{Alertness, BufferedRuntime};
 use super::{Command, NegotiationError, NegotiationEvent, Owner, PeerConfig, Role, pump, servers, setup};
 use crate::interfaces;
 use crate::transport::{Path, Transport, TransportError};
@@ -65,6 +64,7 @@ pub(super) struct Connection {
     changes: mpsc::Receiver<Change>,
     /// Candidates of the peer that came before its description, which they need.
     early: Vec<RTCIceCandidateInit>,
+    alertness: Alertness,
     is_described: bool,
     candidate_count: usize,
 }
@@ -91,11 +91,20 @@ impl Connection {
     pub(super) async fn open(config: PeerConfig) -> Result<(Self, String), NegotiationError> {
         let ice_servers = servers::usable(&config.ice_servers).await;
         let (reports, changes) = mpsc::channel(CHANGE_QUEUE_LEN);
-        let peer = Box::pin(build_peer(ice_servers, reports)).await.map_err(setup)?;
+        let alertness = Alertness::default();
+        alertness.set(ice_servers.iter().any(servers::is_relay));
+        let peer = Box::pin(build_peer(ice_servers, reports, &alertness)).await.map_err(setup)?;
         let init = RTCDataChannelInit { ordered: true, negotiated: Some(CHANNEL_ID), ..Default::default() };
         let channel = peer.create_data_channel(CHANNEL_LABEL, Some(init)).await.map_err(setup)?;
-        let mut connection =
-            Self { peer, channel, changes, early: Vec::new(), is_described: false, candidate_count: 0 };
+        let mut connection = Self {
+            peer,
+            channel,
+            changes,
+            early: Vec::new(),
+            alertness,
+            is_described: false,
+            candidate_count: 0,
+        };
         let description = match config.role {
             Role::Initiator => connection.peer.create_offer(None).await.map_err(setup)?,
             Role::Responder { remote_description } => {
@@ -213,6 +222,7 @@ impl Connection {
         let Some(sctp) = self.peer.sctp().await else { return Path::Direct };
         let pair = sctp.transport().ice_transport().get_selected_candidate_pair().await;
         let Ok(Some(pair)) = pair else { return Path::Direct };
+        self.alertness.set(pair.local().typ == RTCIceCandidateType::Relay);
         if [pair.local(), pair.remote()].iter().any(|end| end.typ == RTCIceCandidateType::Relay) {
             return Path::Relayed;
         }
@@ -283,6 +293,7 @@ const CHANNEL_LABEL: &str = "send";
 async fn build_peer(
     ice_servers: Vec<RTCIceServer>,
     reports: mpsc::Sender<Change>,
+    alertness: &Alertness,
 ) -> Result<Box<dyn PeerConnection>, webrtc::error::Error> {
     let handler = Arc::new(Handler(reports));
     let build = |mdns| {
@@ -291,7 +302,7 @@ async fn build_peer(
             .with_configuration(configuration)
             .with_handler(handler.clone())
             .with_setting_engine(settings(mdns))
-            .with_runtime(Arc::new(BufferedRuntime(TokioRuntime)))
+            .with_runtime(Arc::new(BufferedRuntime::new(alertness.clone())))
             .with_udp_addrs(bind_addresses())
             .with_data_channel_send_buffer_limit(SEND_BUFFER_LEN)
             .build()

@@ -56,6 +56,11 @@ pub(super) async fn usable(servers: &[IceServer]) -> Vec<RTCIceServer> {
     usable
 }
 
+/// Whether a server passes data on.
+pub(super) fn is_relay(server: &RTCIceServer) -> bool {
+    server.urls.iter().any(|url| url.starts_with("turn:"))
+}
+
 /// The addresses of one server that are of use. Several for STUN are ports of one machine, of which one says it all.
 fn addresses(server: &IceServer) -> impl Iterator<Item = ServerUrl<'_>> {
     let mut has_stun = false;
