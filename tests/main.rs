@@ -23,6 +23,7 @@ mod page_saves;
 mod page_sends;
 mod paths;
 mod privacy;
+mod proxied;
 mod reconnect;
 mod resume;
 mod transfer;

@@ -3,8 +3,12 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{Read, Write};
+use std::os::fd::AsFd;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::thread;
+
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 /// A network of its own, with nothing in it but itself. Clones are the same network.
 #[derive(Clone)]
@@ -50,6 +54,18 @@ impl Namespace {
         let mut command = Command::new("nsenter");
         command.arg(format!("--net=/proc/{}/ns/net", self.id())).arg("--").arg(program);
         command
+    }
+
+    /// Does `what` in a thread of its own that is in this network, as are threads that it starts and sockets that it makes.
+    pub(crate) fn inside<T: Send>(&self, what: impl FnOnce() -> T + Send) -> T {
+        let network = fs::File::open(format!("/proc/{}/ns/net", self.id())).unwrap();
+        thread::scope(|scope| {
+            let entered = scope.spawn(move || {
+                move_into_link_name_space(network.as_fd(), Some(LinkNameSpaceType::Network)).unwrap();
+                what()
+            });
+            entered.join().unwrap()
+        })
     }
 
     /// Runs a program there; it has to succeed.

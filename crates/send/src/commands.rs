@@ -19,6 +19,7 @@ use wire::signaling::CloseReason;
 
 use crate::config::ConfigError;
 use crate::report::{AskError, Direction};
+use crate::signaling;
 use crate::units;
 
 /// Why a command failed: what happened and what was kept. [`Error::hint`] says what to do next.
@@ -373,6 +374,9 @@ impl Error {
             Self::SourceName { .. } => "rename it and send it again",
             Self::SourceChanged { .. } => "send it again when nothing writes to it",
             Self::NothingToSend => "add --symlinks to send links as links",
+            Self::ServerUnreachable { source, .. } if names_proxy(&**source) => {
+                "check HTTPS_PROXY or ALL_PROXY (http://user:password@host:port, socks5h://…), or name the server in NO_PROXY"
+            }
             Self::ServerUnreachable { .. } => {
                 "check the address and your connection; without --server, both machines must be on one network"
             }
@@ -509,6 +513,11 @@ fn refusal(reason: CloseReason) -> &'static str {
 
 /// The longest wait that is passed on as the server states it: its longest block is an hour.
 const LONGEST_WAIT: Duration = Duration::from_hours(24);
+
+/// Whether a server could not be reached because of a proxy.
+fn names_proxy(error: &(dyn StdError + Send + Sync + 'static)) -> bool {
+    matches!(error.downcast_ref(), Some(signaling::ConnectError::Proxy(_)))
+}
 
 fn refusal_hint(reason: CloseReason, retry_after: Option<Duration>) -> Cow<'static, str> {
     match (reason, retry_after) {
