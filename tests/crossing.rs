@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use crate::harness::{Coturn, Machine, Rendezvous, content, text};
+use crate::harness::{Coturn, Ended, Machine, Rendezvous, content, text};
 use crate::netlab::{Access, Internet, SERVER_V4, SERVER_V6, Side};
 
 /// Whether there is a TURN server.
@@ -100,6 +100,17 @@ pub(crate) fn send_between(
     turn: Turn,
     len: usize,
 ) -> Crossing {
+    send_with(internet, sides, (turn, len), [&[], &[]]).0
+}
+
+/// The same, each side with flags of its own, and what both of them have said.
+#[track_caller]
+pub(crate) fn send_with(
+    internet: &Internet,
+    sides: [(&Side, Access); 2],
+    (turn, len): (Turn, usize),
+    flags: [&[&str]; 2],
+) -> (Crossing, [Ended; 2]) {
     let (urls, mut arguments) = (turn_urls(), vec!["--stun-listen", "[::]:0"]);
     let _coturn = (turn == Turn::Offered).then(|| {
         arguments.extend(urls.iter().flat_map(|url| ["--turn-url", url]));
@@ -111,8 +122,9 @@ pub(crate) fn send_between(
         Machine::with_server_at(&format!("http://{host}:{}", server.port())).inside(&side.machine)
     });
     alice.write("a.bin", &content(len));
-    let mut sending = alice.start(&["a.bin"]);
-    let mut receiving = bob.start(&["receive", &sending.code(), "--yes"]);
+    let mut sending = alice.start(&[&["a.bin"], flags[0]].concat());
+    let code = sending.code();
+    let mut receiving = bob.start(&[&["receive", &code, "--yes"], flags[1]].concat());
     receiving.event("paired");
     let accepted = Instant::now();
     let is_saved = receiving.comes_to(|event| event["event"] == "saved");
@@ -120,10 +132,12 @@ pub(crate) fn send_between(
     let (sent, received) = (sending.end(), receiving.end());
     if !is_saved {
         for ended in [&sent, &received] {
-            let error = ended.failed("no_path", 5);
+            let last = ended.events().pop().unwrap();
+            let error = ended.failed(&text(&last["error"]), 5);
+            assert!(error["error"] == "no_path" || error["error"] == "no_relay", "{error}");
             assert!(error["hint"].is_string(), "{error}");
         }
-        return Crossing { path: Path::None, took };
+        return (Crossing { path: Path::None, took }, [sent, received]);
     }
     sent.succeeded();
     received.succeeded();
@@ -136,7 +150,7 @@ pub(crate) fn send_between(
         "turn" => Path::Relayed,
         other => panic!("a path of another name: {other}"),
     };
-    Crossing { path, took }
+    (Crossing { path, took }, [sent, received])
 }
 
 fn turn_urls() -> [String; 2] {

@@ -4,8 +4,11 @@
 
 #![expect(clippy::print_stdout, reason = "how long it takes is worth seeing")]
 
-use crate::crossing::{LEN, Path, Turn, cross, expected, send_between};
-use crate::netlab::{Access, Internet};
+use std::time::Duration;
+
+use crate::crossing::{Crossing, LEN, Path, Turn, cross, expected, send_between, send_with};
+use crate::harness::Ended;
+use crate::netlab::{Access, Internet, SERVER_V4};
 
 /// Two sides take the path of the table. Without root nothing is shown.
 #[track_caller]
@@ -86,6 +89,46 @@ fn many_megabytes_go_through_a_relay() {
     let crossing = send_between(&internet, sides, Turn::Offered, 8_000_000);
     println!("{crossing}");
     assert_eq!(crossing.path, Path::Relayed);
+}
+
+/// Two open machines, each with flags of its own.
+fn open_with(turn: Turn, flags: [&[&str]; 2]) -> Option<(Crossing, [Ended; 2])> {
+    let internet = Internet::new()?;
+    let [one, other] = [1, 2].map(|number| internet.connect(number, Access::Open));
+    let sides = [(&one, Access::Open), (&other, Access::Open)];
+    Some(send_with(&internet, sides, (turn, LEN), flags))
+}
+
+#[test]
+fn who_uses_relays_only_tells_the_other_side_no_address() {
+    let Some((crossing, [_, received])) = open_with(Turn::Offered, [&["--relay-only"], &["-vv"]]) else {
+        return;
+    };
+    assert_eq!(crossing.path, Path::Relayed);
+    assert!(received.err.contains(&format!("{SERVER_V4} ")), "the relay's: {received:?}");
+    for own in ["100.0.0.21", "2001:db8::21"] {
+        assert!(!received.err.contains(own), "{own}: {received:?}");
+    }
+}
+
+#[test]
+fn where_there_is_no_relay_who_uses_nothing_else_is_told_so_at_once() {
+    let Some((crossing, [sent, received])) = open_with(Turn::Missing, [&["--relay-only"], &[]]) else {
+        return;
+    };
+    assert!(crossing.path == Path::None && crossing.took < Duration::from_secs(10), "{crossing}");
+    sent.failed("no_relay", 5);
+    received.failed("no_path", 5);
+}
+
+#[test]
+fn one_family_can_be_chosen() {
+    for (flag, address) in [("--ipv4", "100.0.0.22 "), ("--ipv6", "2001:db8::22 ")] {
+        let Some((crossing, [sent, _])) = open_with(Turn::Missing, [&["-vv"], &[flag]]) else { return };
+        assert_eq!(crossing.path, Path::Direct);
+        let theirs = sent.err.lines().filter(|line| line.contains("of the other side"));
+        assert!(theirs.clone().count() > 0 && theirs.clone().all(|line| line.contains(address)), "{sent:?}");
+    }
 }
 
 #[test]

@@ -104,7 +104,8 @@ impl Peer {
     }
 
     async fn open(met: Met) -> Self {
-        let (channel, rejoin) = timeout(PATIENCE, connect::open(met, Vec::new())).await.unwrap().unwrap();
+        let (channel, rejoin) =
+            timeout(PATIENCE, connect::open(met, connect::Reach::default())).await.unwrap().unwrap();
         let connect::Channel { sealer, opener, transport, pairing } = channel;
         let Transport { sender: outgoing, receiver: incoming, hangup, .. } = transport;
         Self { sealer, opener, outgoing, incoming, hangup, rejoin, pairing }

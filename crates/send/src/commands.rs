@@ -110,6 +110,9 @@ pub enum Error {
     /// Both sides know each other, but no data gets from one to the other.
     #[error("no network path between the two machines works")]
     NoPath,
+    /// Only relays are to be used, and the server has none.
+    #[error("the server has no relay, and --relay-only allows no other path")]
+    NoRelay,
 
     /// The receiver's code differs from the sender's (on the receiver's side). The code is spent.
     #[error("the code is wrong, and spent now; nothing was received")]
@@ -393,6 +396,7 @@ impl Error {
             Self::NoPath => {
                 "connect both machines to one network, or use a server that has STUN and TURN (--stun-listen, --turn-url)"
             }
+            Self::NoRelay => "use a server that has one (--turn-url), or leave --relay-only out",
             Self::WrongCode => "ask the sender for the new code on their screen, and compare every digit",
             Self::NoSuchCode => "ask the sender for the code on their screen now",
             Self::AlreadyTried => "ask the sender for a new code; a code that worked is never needed twice",
@@ -453,6 +457,7 @@ impl Error {
             Self::NotFound { .. } => ("not_found", 5),
             Self::Listen { .. } => ("listen", 1),
             Self::NoPath => ("no_path", 5),
+            Self::NoRelay => ("no_relay", 5),
             Self::WrongCode => ("wrong_code", 4),
             Self::NoSuchCode => ("no_such_code", 4),
             Self::AlreadyTried => ("already_tried", 4),
@@ -584,6 +589,7 @@ mod tests {
             Error::NotFound { nameplate: Nameplate::new(48).unwrap() },
             Error::Listen { address: ([127, 0, 0, 1], 80).into(), source: io(ErrorKind::AddrInUse) },
             Error::NoPath,
+            Error::NoRelay,
             Error::WrongCode,
             Error::NoSuchCode,
             Error::AlreadyTried,
@@ -646,7 +652,7 @@ mod tests {
         assert_eq!(of(4), "wrong_code no_such_code already_tried expired exhausted");
         assert_eq!(
             of(5),
-            "server_unreachable server_lost server_refused not_found no_path peer_lost unconfirmed"
+            "server_unreachable server_lost server_refused not_found no_path no_relay peer_lost unconfirmed"
         );
         assert_eq!(
             of(6),
