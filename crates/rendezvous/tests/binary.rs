@@ -76,13 +76,13 @@ fn what_it_says_of_stun_and_turn_is_what_was_asked_for() {
     let secret = secret.to_str().unwrap();
     let turn = ["--turn-url", "turn:turn.example.org:3478"];
     let with_file = [&["--listen", "127.0.0.1:0", "--stun-listen", "127.0.0.1:0"], &turn[..]].concat();
-    let server = Process::start(&[&with_file[..], &["--turn-secret-file", secret]].concat(), &[]);
-    assert!(!server.address.is_empty(), "with a secret in a file");
-    let server = Process::start(&with_file, &[("RENDEZVOUS_TURN_SECRET", "north")]);
-    assert!(!server.address.is_empty(), "with a secret in the environment");
-    let output = command().args(turn).output().unwrap();
-    let text = String::from_utf8(output.stderr).unwrap();
+    let told = Process::start(&[&with_file[..], &["--turn-secret-file", secret]].concat(), &[]);
+    assert!(!told.address.is_empty(), "with a secret in a file");
+    let inherited = Process::start(&with_file, &[("RENDEZVOUS_TURN_SECRET", "north")]);
+    assert!(!inherited.address.is_empty(), "with a secret in the environment");
+    let without = command().args(turn).output().unwrap();
+    let text = String::from_utf8(without.stderr).unwrap();
     assert!(text.contains("`turn:turn.example.org:3478` needs `turn_secret`"), "{text}");
-    let output = command().args(["--turn-secret-file", "/nowhere/at/all"]).output().unwrap();
-    assert!(String::from_utf8(output.stderr).unwrap().contains("/nowhere/at/all cannot be read"));
+    let nowhere = command().args(["--turn-secret-file", "/nowhere/at/all"]).output().unwrap();
+    assert!(String::from_utf8(nowhere.stderr).unwrap().contains("/nowhere/at/all cannot be read"));
 }

@@ -377,12 +377,7 @@ impl Error {
             Self::SourceName { .. } => "rename it and send it again",
             Self::SourceChanged { .. } => "send it again when nothing writes to it",
             Self::NothingToSend => "add --symlinks to send links as links",
-            Self::ServerUnreachable { source, .. } if names_proxy(&**source) => {
-                "check HTTPS_PROXY or ALL_PROXY (http://user:password@host:port, socks5h://…), or name the server in NO_PROXY"
-            }
-            Self::ServerUnreachable { .. } => {
-                "check the address and your connection; without --server, both machines must be on one network"
-            }
+            Self::ServerUnreachable { source, .. } => unreachable_hint(&**source),
             Self::ServerLost { .. } | Self::PeerLeft { .. } => {
                 "run the command again on both sides, with a new code"
             }
@@ -394,9 +389,9 @@ impl Error {
             }
             Self::Listen { .. } => "choose another port with --port, or with --listen for `send serve`",
             Self::NoPath => {
-                "connect both machines to one network, or use a server that has STUN and TURN (--stun-listen, --turn-url)"
+                "connect both machines to one network, or use a server with STUN and TURN (rendezvous --stun-listen, --turn-url)"
             }
-            Self::NoRelay => "use a server that has one (--turn-url), or leave --relay-only out",
+            Self::NoRelay => "use a server that has one (rendezvous --turn-url), or leave --relay-only out",
             Self::WrongCode => "ask the sender for the new code on their screen, and compare every digit",
             Self::NoSuchCode => "ask the sender for the code on their screen now",
             Self::AlreadyTried => "ask the sender for a new code; a code that worked is never needed twice",
@@ -519,9 +514,12 @@ fn refusal(reason: CloseReason) -> &'static str {
 /// The longest wait that is passed on as the server states it: its longest block is an hour.
 const LONGEST_WAIT: Duration = Duration::from_hours(24);
 
-/// Whether a server could not be reached because of a proxy.
-fn names_proxy(error: &(dyn StdError + Send + Sync + 'static)) -> bool {
-    matches!(error.downcast_ref(), Some(signaling::ConnectError::Proxy(_)))
+fn unreachable_hint(source: &(dyn StdError + Send + Sync + 'static)) -> &'static str {
+    if matches!(source.downcast_ref(), Some(signaling::ConnectError::Proxy(_))) {
+        "check HTTPS_PROXY or ALL_PROXY (http://user:password@host:port, socks5h://…), or name the server in NO_PROXY"
+    } else {
+        "check the address and your connection; without --server, both machines must be on one network"
+    }
 }
 
 fn refusal_hint(reason: CloseReason, retry_after: Option<Duration>) -> Cow<'static, str> {

@@ -149,7 +149,7 @@ impl Config {
             policy: Policy {
                 relay: relay.into_iter().flatten().next().unwrap_or_default(),
                 interfaces: layer.interface.unwrap_or_default(),
-                family: family.into_iter().flatten().next().flatten(),
+                family: family.into_iter().flatten().next().unwrap_or_default(),
             },
             listen: layer.listen.unwrap_or(any),
         })
@@ -315,14 +315,13 @@ impl Layer {
         }
     }
 
-    /// One family, or that it may be both.
-    fn family(&self, origin: Origin) -> Result<Option<Option<Family>>, ConfigError> {
+    fn family(&self, origin: Origin) -> Result<Option<Family>, ConfigError> {
         match (self.ipv4, self.ipv6) {
             (Some(true), Some(true)) => Err(ConfigError::Conflict { origin, keys: ["ipv4", "ipv6"] }),
-            (Some(true), _) => Ok(Some(Some(Family::V4))),
-            (_, Some(true)) => Ok(Some(Some(Family::V6))),
+            (Some(true), _) => Ok(Some(Family::V4)),
+            (_, Some(true)) => Ok(Some(Family::V6)),
             (None, None) => Ok(None),
-            (Some(false) | None, Some(false) | None) => Ok(Some(None)),
+            (Some(false) | None, Some(false) | None) => Ok(Some(Family::Both)),
         }
     }
 

@@ -9,8 +9,8 @@ pub struct Policy {
     pub relay: Relay,
     /// Names of the interfaces to use; empty: all of them.
     pub interfaces: Vec<String>,
-    /// The one family of addresses to use; `None`: both.
-    pub family: Option<Family>,
+    /// Over which addresses.
+    pub family: Family,
 }
 
 /// Whether the other side is reached through a server that passes on every byte.
@@ -25,12 +25,15 @@ pub enum Relay {
     Never,
 }
 
-/// A family of addresses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Which addresses are used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Family {
-    /// IPv4.
+    /// Those of both families.
+    #[default]
+    Both,
+    /// Those of IPv4.
     V4,
-    /// IPv6.
+    /// Those of IPv6.
     V6,
 }
 
@@ -40,9 +43,9 @@ impl Policy {
         let is_named = self.interfaces.is_empty() || self.interfaces.iter().any(|name| name == interface);
         is_named
             && match self.family {
-                None => true,
-                Some(Family::V4) => address.is_ipv4(),
-                Some(Family::V6) => address.is_ipv6(),
+                Family::Both => true,
+                Family::V4 => address.is_ipv4(),
+                Family::V6 => address.is_ipv6(),
             }
     }
 
@@ -64,7 +67,7 @@ mod tests {
         assert!(everything.allows("eth0", address) && everything.allows("tun0", address));
         let named = Policy { interfaces: vec!["eth0".to_owned(), "eth1".to_owned()], ..Policy::default() };
         assert!(named.allows("eth1", address) && !named.allows("eth", address));
-        let v6 = Policy { family: Some(Family::V6), ..Policy::default() };
+        let v6 = Policy { family: Family::V6, ..Policy::default() };
         assert!(!v6.allows("eth0", address) && v6.allows("eth0", "2001:db8::1".parse().unwrap()));
     }
 

@@ -256,7 +256,7 @@ impl Connection {
         match address.parse() {
             Ok(parsed) if interfaces::is_on_this_network(parsed) => Path::LocalNetwork,
             // A name as browsers make them: only this network could look it up.
-            Err(_) if address.ends_with(".local") => Path::LocalNetwork,
+            Err(_) if address.strip_suffix(".local").is_some() => Path::LocalNetwork,
             Ok(_) | Err(_) => Path::Direct,
         }
     }

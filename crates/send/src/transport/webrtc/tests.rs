@@ -273,7 +273,7 @@ async fn a_name_under_local_is_looked_up() {
                     }
                 }
                 NegotiationEvent::EndOfCandidates => {}
-                other => ended = Some(other),
+                event @ (NegotiationEvent::Open(_) | NegotiationEvent::Failed(_)) => ended = Some(event),
             }
         }
         ended.unwrap()
