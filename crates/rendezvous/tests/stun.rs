@@ -57,12 +57,12 @@ async fn told(server: &TestServer) -> [Vec<IceServer>; 2] {
     let mut receiver = server.connect().await;
     receiver.claim(nameplate).await;
     let mut told = [Vec::new(), Vec::new()];
-    for (client, told) in [&mut sender, &mut receiver].into_iter().zip(&mut told) {
+    for (client, servers) in [&mut sender, &mut receiver].into_iter().zip(&mut told) {
         let message = client.hear().await;
         let ServerMessage::Paired { door: Door::Typed, ice_servers, .. } = message else {
             panic!("not paired: {message:?}");
         };
-        *told = ice_servers;
+        *servers = ice_servers;
     }
     told
 }
