@@ -189,14 +189,47 @@ fn a_server_that_is_down_is_named_within_seconds_on_both_sides() {
 }
 
 #[test]
-fn a_server_that_goes_away_while_a_sender_waits_is_told_of() {
-    let (server, alice, _) = meeting_point();
+fn a_server_that_stays_away_while_a_sender_waits_is_told_of_when_the_code_would_be_over() {
+    let server = Rendezvous::start_set(&["times.code_ttl=4"]);
+    let alice = Machine::with_server(&server);
+    alice.write("a.txt", b"content");
     let mut sending = alice.start(&["a.txt"]);
     sending.code();
     let url = server.url();
     server.kill();
-    let error = sending.end_within(NOTICED).failed("server_lost", 5);
+    let ended = sending.end_within(NOTICED);
+    assert_eq!(ended.out.matches("server_away").count(), 1, "it says once that it tries");
+    let error = ended.failed("server_lost", 5);
     assert!(text(&error["message"]).contains(&url), "{error}");
+}
+
+#[test]
+fn a_server_that_was_restarted_while_a_sender_waits_has_no_code_for_it_any_more() {
+    let (server, alice, _) = meeting_point();
+    let mut sending = alice.start(&["a.txt"]);
+    sending.code();
+    let server = server.restart();
+    let error = sending.end_within(NOTICED).failed("server_lost", 5);
+    assert!(text(&error["message"]).contains(&server.url()), "{error}");
+}
+
+#[test]
+fn a_sender_whose_connection_to_the_server_breaks_keeps_its_code() {
+    let server = Rendezvous::start();
+    // The first message of the server is that there is a code; the second would be that somebody came.
+    let wire = Cutter::before(server.address(), r#""type":"paired""#, 1);
+    let (alice, bob) = (Machine::with_server_at(&wire.url()), Machine::with_server(&server));
+    let path = alice.write("a.txt", b"content");
+    let mut sending = alice.start(&["a.txt"]);
+    let code = sending.code();
+    // This one was let in when the connection broke, and proved nothing; the code holds for it, too.
+    assert_ne!(bob.start(&["receive", &code, "--yes"]).end().code, Some(0));
+    assert!(wire.has_cut());
+    bob.start(&["receive", &code, "--yes"]).end().succeeded();
+    let sent = sending.end();
+    assert!(sent.out.contains("server_back"), "{}", sent.out);
+    sent.succeeded();
+    assert_eq!(std::fs::read(path).unwrap(), bob.read("a.txt"));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::browser::start;
 use crate::chromium::{browser, run};
 use crate::guard::guarded;
-use crate::harness::{Machine, Rendezvous, content, text};
+use crate::harness::{Cutter, Machine, Rendezvous, content, text};
 
 /// A phone, small and upright.
 const PHONE: (u32, u32) = (320, 568);
@@ -30,7 +30,13 @@ fn receiver(machine: &Machine) -> Value {
 /// Chooses `files` on the page and sends them as `how` says.
 #[track_caller]
 fn send(browser: &Path, server: &Rendezvous, files: &[PathBuf], how: &Value) -> Value {
-    let page = format!("http://localhost:{}/", server.address().rsplit(':').next().unwrap());
+    send_through(browser, server.address(), files, how)
+}
+
+/// The same, from a page at this `host:port`.
+#[track_caller]
+fn send_through(browser: &Path, address: &str, files: &[PathBuf], how: &Value) -> Value {
+    let page = format!("http://localhost:{}/", address.rsplit(':').next().unwrap());
     let mut argument = json!({ "browser": browser, "address": page, "files": files });
     argument.as_object_mut().unwrap().extend(how.as_object().unwrap().clone());
     let told = run("send.mjs", &argument);
@@ -139,6 +145,24 @@ fn a_wrong_code_is_used_up_and_the_page_shows_another() {
     assert_ne!(told["codes"][0], told["codes"][1]);
     assert_received(&told);
     assert_eq!(eve.names(), Vec::<String>::new());
+}
+
+#[test]
+fn a_page_whose_connection_to_the_server_breaks_keeps_its_code() {
+    let Some(browser) = browser() else { return };
+    let (server, alice) = start();
+    let bob = Machine::with_server(&server);
+    // The first message of the server is that there is a code; the second would be that somebody came.
+    let wire = Cutter::before(server.address(), r#""type":"paired""#, 1);
+    let file = alice.write("a.bin", &content(100_000));
+    let how = json!({ "early": receiver(&bob), "receiver": receiver(&bob) });
+    let told = send_through(&browser, &wire.address(), &[file], &how);
+    assert!(wire.has_cut());
+    let codes = told["codes"].as_array().unwrap();
+    assert!(codes.len() == 2 && codes[0] == codes[1], "{told:#}");
+    assert_ne!(told["early"]["status"], 0, "{told:#}");
+    assert_received(&told);
+    assert_eq!(bob.read("a.bin"), content(100_000));
 }
 
 #[test]

@@ -179,7 +179,9 @@ fn capture_of(texts: &[&str]) -> Capture {
     let tap = Tap::before(server.address());
     let (mut sender, mut receiver) = (Client::connect(&tap), Client::connect(&tap));
     let v = SIGNALING_VERSION;
-    sender.say(ClientMessage::Create { v, typed: true, link_slot: None, token: None }.to_frame());
+    sender.say(
+        ClientMessage::Create { v, typed: true, link_slot: None, token: None, return_slot: None }.to_frame(),
+    );
     let ServerMessage::Created { nameplate: Some(nameplate), .. } = sender.hear() else { panic!() };
     receiver.say(ClientMessage::Claim { v, at: Claim::Nameplate(nameplate) }.to_frame());
     let ServerMessage::Paired { door, attempt, .. } = receiver.hear() else { panic!() };

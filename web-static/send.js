@@ -35,6 +35,8 @@ let way = '';
 let invitation = {};
 /** Why it is not the first code, or what has become of a visitor: a key. */
 let notice = '';
+/** Whether the way to the rendezvous broke, which keeps the code meanwhile. */
+let isAway = false;
 const wakefulness = new Wakefulness();
 
 /** @param {string} where  The address of the page, where receivers are to come. */
@@ -59,6 +61,7 @@ function remove(file) {
 function begin() {
   if (chosen.length === 0) return;
   notice = '';
+  isAway = false;
   way = '';
   leave();
   worker ??= startWorker();
@@ -80,6 +83,10 @@ function handle({ data }) {
       invitation = data;
       if (data.closed) notice = data.code ? `inviting.${data.closed}` : 'inviting.link-only';
       return showInvitation();
+    case 'away':
+    case 'here':
+      isAway = data.type === 'away';
+      return isShown('inviting') ? showInvitation() : undefined;
     case 'visited':
       // What closes a code is told with what follows it.
       if (data.why !== 'left-early' || !isShown('inviting')) return;
@@ -118,7 +125,7 @@ function handle({ data }) {
 }
 
 function showInvitation() {
-  show('inviting', { ...invitation, notice, base });
+  show('inviting', { ...invitation, notice, isAway, base });
 }
 
 async function handleAccepted() {

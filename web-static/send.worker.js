@@ -88,7 +88,7 @@ class Delivery {
     this.#address.protocol = this.#address.protocol === 'https:' ? 'wss:' : 'ws:';
     this.#rejoin = new Rejoin({
       attempt: () => this.#run(() => this.#join()),
-      failed: () => this.#run(() => this.#sending.handleLost()),
+      failed: () => this.#run(() => this.#sending.handleLost(performance.now())),
       gaveUp: () => this.#fail('lost'),
     });
     this.#signal = this.#connect();
@@ -100,13 +100,13 @@ class Delivery {
     return new Signal(this.#address, {
       opened: () => {},
       heard: (frame) => this.#run(() => this.#sending.handleFrame(frame, performance.now())),
-      closed: () => this.#run(() => this.#sending.handleServerGone()),
+      closed: () => this.#run(() => this.#sending.handleServerGone(performance.now())),
     });
   }
 
   #join() {
     this.#signal = this.#connect();
-    this.#sending.join();
+    this.#sending.join(performance.now());
   }
 
   /** @param {any} message  From the page. */
@@ -158,7 +158,7 @@ class Delivery {
   }
 
   #handleLost() {
-    this.#run(() => this.#sending.handleLost());
+    this.#run(() => this.#sending.handleLost(performance.now()));
     if (this.#isOver) this.#release();
   }
 
@@ -185,6 +185,11 @@ class Delivery {
         return;
       case 'show':
         return tell({ ...output, type: 'code', picture: output.link ? qrModules(output.link) : undefined });
+      case 'away':
+        return this.#handleAway(output.retryAfter ?? undefined);
+      case 'here':
+        this.#rejoin.handleBack();
+        return tell({ type: 'here' });
       case 'knocked':
         return tell({ type: 'knocked' });
       case 'visited':
@@ -225,8 +230,15 @@ class Delivery {
    */
   #fail(why, retryAfter) {
     this.end();
-    if (this.#sending.isLeaving) tellApart(this.#address, this.#sending, () => this.#sending.join());
+    if (this.#sending.isLeaving) tellApart(this.#address, this.#sending, () => this.#sending.join(performance.now()));
     tell({ type: 'failed', why, retryAfter });
+  }
+
+  /** @param {number} [retryAfter]  Seconds. */
+  #handleAway(retryAfter) {
+    this.#signal.close();
+    if (!this.#rejoin.isApart) tell({ type: 'away' });
+    this.#rejoin.handleApart(retryAfter);
   }
 
   /** @param {number} [retryAfter]  Seconds. */
@@ -279,7 +291,7 @@ class Delivery {
   /** @param {Uint8Array | undefined} record */
   #transmit(record) {
     if (!record || !this.#channel) return;
-    if (this.#channel.bufferedAmount > MAX_WAITING) return this.#sending.handleLost();
+    if (this.#channel.bufferedAmount > MAX_WAITING) return this.#sending.handleLost(performance.now());
     try {
       this.#channel.send(record);
     } catch {

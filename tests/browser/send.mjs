@@ -1,7 +1,7 @@
 /**
  * Sends from a browser. The only argument is JSON: `{browser, address, files, …}` with paths of files to choose, and who
  * receives: `receiver: {program, args, env, directory}` is a command in whose arguments `CODE` is replaced; without it a second
- * page receives, by the link. `guess` lets a command with a wrong code try first. `stop` is who ends it once bytes move:
+ * page receives, by the link. `guess` lets a command with a wrong code try first; `early` one with the right code, which gets nowhere. `stop` is who ends it once bytes move:
  * `sender`, `receiver`, or `page`, which is closed, whereupon the receiver looks for it and is stopped. With `pauses` the
  * receiver stands still in between, until the page has noticed. `size` is that of both pages. Prints one line of JSON: what was shown, and what was seen on the way.
  */
@@ -9,7 +9,7 @@ import { spawn } from 'node:child_process';
 import { on, once } from 'node:events';
 import { heading, open, openBeside, saveAll } from './browser.mjs';
 
-const { browser: executable, address, files, receiver, guess, stop, pauses, size } = JSON.parse(process.argv[2]);
+const { browser: executable, address, files, receiver, guess, early, stop, pauses, size } = JSON.parse(process.argv[2]);
 const options = size ? { viewport: size, hasTouch: true, isMobile: true } : {};
 const { browser, page, seen } = await open(executable, options);
 const children = [];
@@ -66,6 +66,10 @@ try {
     told.guessed = await run(guess, wrong).ended;
     code = await nextCode();
     told.notice = await page.locator('#inviting-notice').textContent();
+  }
+  if (early) {
+    told.early = await run(early, code).ended;
+    told.codes.push(await page.locator('#inviting-code').textContent());
   }
   if (receiver) {
     const { child, ended } = run(receiver, code);

@@ -38,6 +38,11 @@ impl Cutter {
         Self { address, has_cut }
     }
 
+    /// Its address, as `host:port`.
+    pub(crate) fn address(&self) -> String {
+        self.address.to_string()
+    }
+
     /// Its address as users write the server's.
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)

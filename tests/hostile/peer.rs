@@ -37,7 +37,7 @@ impl OpenDoor {
         let link = ShareLink::new(host.url.as_str(), entropy::bytes().unwrap()).unwrap();
         let connection = Connection::connect(&host.url, PATIENCE).await.unwrap();
         let doors = Doors::request(connection, Typed::LinkOnly, Some(link.password().clone()), None);
-        let doors = doors.await.unwrap();
+        let mut doors = doors.await.unwrap();
         let (opened, is_open) = oneshot::channel();
         let mut opened = Some(opened);
         let met = tokio::spawn(async move {

@@ -91,8 +91,13 @@ async fn lure(host: &Host, room: &Room) -> (Program, Stranger, Claim, ShareLink)
     let link = ShareLink::new(host.url.as_str(), entropy::bytes().unwrap()).unwrap();
     let slot = link_slot(link.password()).unwrap();
     let mut connection = Connection::connect(&host.url, PATIENCE).await.unwrap();
-    let create =
-        ClientMessage::Create { v: SIGNALING_VERSION, typed: false, link_slot: Some(slot), token: None };
+    let create = ClientMessage::Create {
+        v: SIGNALING_VERSION,
+        typed: false,
+        link_slot: Some(slot),
+        token: None,
+        return_slot: None,
+    };
     connection.send(&create).await.unwrap();
     let created = timeout(PATIENCE, connection.recv()).await.unwrap().unwrap();
     assert!(matches!(created, ServerMessage::Created { .. }));

@@ -15,11 +15,12 @@ const SVG = 'http://www.w3.org/2000/svg';
  * @property {number} ttl  Seconds.
  * @property {number} codesLeft
  * @property {string} notice  A key: why this is not the first code.
+ * @property {boolean} isAway  Whether the rendezvous is looked for; the code still holds.
  * @property {string} base  Where the other side types it.
  */
 
 /** @param {Invitation} facts */
-function draw({ code, link, picture, ttl, codesLeft, notice, base }) {
+function draw({ code, link, picture, ttl, codesLeft, notice, isAway, base }) {
   element('inviting-by-code').hidden = !code;
   element('inviting-code').textContent = code ?? '';
   element('inviting-address').textContent = base.replace(/\/$/, '');
@@ -29,7 +30,7 @@ function draw({ code, link, picture, ttl, codesLeft, notice, base }) {
   element('inviting-command').textContent = code ? `send receive ${code} --server ${base}` : 'send receive';
   element('inviting-ttl').textContent = text('inviting.ttl', { time: duration(ttl) });
   element('inviting-left').textContent = notice && code ? text('inviting.codes-left', { count: codesLeft }) : '';
-  element('inviting-notice').textContent = notice && text(notice);
+  element('inviting-notice').textContent = isAway ? text('inviting.away') : notice && text(notice);
 }
 
 /** @param {Uint8Array} modules  A square of them; 1 is dark. */

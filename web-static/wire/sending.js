@@ -124,9 +124,10 @@ export class Sending {
     }
     /**
      * The channel is gone; or what was to become another came to nothing.
+     * @param {number} now
      */
-    handleLost() {
-        wasm.sending_handleLost(this.__wbg_ptr);
+    handleLost(now) {
+        wasm.sending_handleLost(this.__wbg_ptr, now);
     }
     /**
      * The browser has made an offer.
@@ -159,9 +160,10 @@ export class Sending {
     }
     /**
      * The rendezvous is gone: that matters until there is a channel.
+     * @param {number} now
      */
-    handleServerGone() {
-        wasm.sending_handleServerGone(this.__wbg_ptr);
+    handleServerGone(now) {
+        wasm.sending_handleServerGone(this.__wbg_ptr, now);
     }
     /**
      * Tells the time: at least twice a second.
@@ -203,10 +205,11 @@ export class Sending {
         return ret !== 0;
     }
     /**
-     * Looks for the receiver where the two meet again, over a new socket.
+     * Looks, over a new socket, for the receiver where the two meet again; or before there was one, for the doors.
+     * @param {number} now
      */
-    join() {
-        wasm.sending_join(this.__wbg_ptr);
+    join(now) {
+        wasm.sending_join(this.__wbg_ptr, now);
     }
     /**
      * Asks for doors. `base` is the address of the page, under which receivers find it; `entropy` is 32 fresh random bytes.

@@ -25,6 +25,11 @@ impl ClientKey {
         }
     }
 
+    /// The address, or the first of the /64.
+    pub(crate) fn address(self) -> IpAddr {
+        self.0
+    }
+
     /// The /48 an IPv6 key lies in: the most that one customer is commonly given. `None` for IPv4.
     pub(crate) fn aggregate(self) -> Option<Self> {
         match self.0 {

@@ -15,6 +15,7 @@ use wire::code::Nameplate;
 use wire::signaling::IceServer;
 
 use crate::ice::{self, IceError};
+use crate::redis_address::RedisAddress;
 
 /// Everything about a rendezvous that is a matter of choice. [`Config::default`] serves the public.
 #[derive(Clone, Debug, Deserialize)]
@@ -47,6 +48,8 @@ pub struct Config {
     pub turn_secret: Option<Token>,
     /// The file in which it stands, for [`Config::load`]. Default: none.
     pub turn_secret_file: Option<PathBuf>,
+    /// The Redis or Valkey through which several instances share their sessions. Default: none, this is the only one.
+    pub redis: Option<RedisAddress>,
     /// Nameplates that are never assigned, because somebody else near by uses them. Default: none.
     pub avoid_nameplates: BTreeSet<Nameplate>,
     /// How long things may take.
@@ -250,6 +253,7 @@ impl Default for Config {
             turn_urls: Vec::new(),
             turn_secret: None,
             turn_secret_file: None,
+            redis: None,
             avoid_nameplates: BTreeSet::new(),
             times: Times::default(),
             limits: Limits::default(),

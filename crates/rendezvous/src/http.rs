@@ -20,7 +20,7 @@ use crate::config::Config;
 use crate::hub::{Hub, Rejected};
 use crate::metrics::TurnedAway;
 use crate::origin::{self, Scheme};
-use crate::{handout, operations, page, socket};
+use crate::{handout, operations, page, routing, socket};
 
 /// A rendezvous that any axum application can take in. Clones are handles on the same one.
 ///
@@ -73,6 +73,11 @@ impl Rendezvous {
         self.hub.drain(deadline).await;
     }
 
+    /// Whether new sessions can be served: not after [`Rendezvous::drain`], nor while `config.redis` cannot be reached.
+    pub fn is_ready(&self) -> bool {
+        self.hub.readiness().is_ok()
+    }
+
     /// How many sockets are open.
     pub fn socket_count(&self) -> usize {
         self.hub.socket_count()
@@ -108,6 +113,7 @@ async fn guard(
     mut request: Request,
     next: Next,
 ) -> Response {
+    routing::start(&rendezvous.hub);
     let trusted = &rendezvous.config().trusted_proxies;
     let client = peer.as_ref().ok().map(|ConnectInfo(peer)| Client::of(*peer, request.headers(), trusted));
     let is_encrypted = request.extensions().get::<Encrypted>().is_some();

@@ -19,9 +19,10 @@ use crate::guard::{Change, Guard, Sign};
 use crate::handout::Handout;
 use crate::limits::gate::{Full, Gate, Pass};
 use crate::limits::{Denied, Limits, Request, TokioClock};
+use crate::mesh::{Job, Mesh};
 use crate::metrics::{Metrics, Moment, Stats};
 use crate::outbox::Outbox;
-use crate::registry::{Action, ConnectionId, Entropy, Fault, Registry, Tally};
+use crate::registry::{Action, ConnectionId, Entropy, Fault, Prepared, Registry, Tally};
 
 /// One rendezvous at work.
 #[derive(Debug)]
@@ -34,10 +35,13 @@ pub(crate) struct Hub {
     pub(crate) metrics: Metrics,
     /// What each client is told when it is paired.
     pub(crate) handout: Handout,
+    /// The other instances, if there are any.
+    pub(crate) mesh: Option<Arc<Mesh>>,
     state: Mutex<State>,
     gate: Arc<Gate>,
     wake: Arc<Notify>,
     driver: OnceLock<DropGuard>,
+    pub(crate) mesh_driver: OnceLock<DropGuard>,
     sockets: TaskTracker,
     draining: CancellationToken,
     killed: CancellationToken,
@@ -63,7 +67,8 @@ pub(crate) struct Connection {
     id: ConnectionId,
     client: ClientKey,
     outbox: Arc<Outbox>,
-    _pass: Pass,
+    /// Nothing for a socket that another instance has admitted.
+    _pass: Option<Pass>,
 }
 
 /// Why a socket is not let in.
@@ -83,6 +88,7 @@ impl Hub {
             limits: Limits::new(&config.limits, TokioClock),
             metrics: Metrics::new(now()),
             handout: Handout::new(&config),
+            mesh: Mesh::new(&config, system_entropy()),
             gate: Gate::new(config.limits.sockets, config.limits.sockets_per_client),
             state: Mutex::new(State {
                 registry,
@@ -96,6 +102,7 @@ impl Hub {
             }),
             wake: Arc::default(),
             driver: OnceLock::new(),
+            mesh_driver: OnceLock::new(),
             sockets: TaskTracker::new(),
             draining: CancellationToken::new(),
             killed: CancellationToken::new(),
@@ -126,13 +133,27 @@ impl Hub {
         pass: Pass,
         host: Option<String>,
     ) -> Connection {
+        let outbox = Outbox::new(&self.config.limits).to_client(host);
+        self.take_in(client, Some(pass), outbox)
+    }
+
+    /// Takes in a socket of another instance that is to have its place here.
+    pub(crate) fn visit(self: &Arc<Self>, client: ClientKey) -> Connection {
+        self.take_in(client, None, Outbox::new(&self.config.limits))
+    }
+
+    fn take_in(self: &Arc<Self>, client: ClientKey, pass: Option<Pass>, outbox: Outbox) -> Connection {
         self.start();
-        let outbox = Arc::new(Outbox::new(&self.config.limits, host));
+        let outbox = Arc::new(outbox);
         let mut state = self.state();
         state.last_connection += 1;
         let id = ConnectionId(state.last_connection);
         state.outboxes.insert(id, Arc::clone(&outbox));
-        state.registry.handle_connect(id, client);
+        if pass.is_some() {
+            state.registry.handle_connect(id, client);
+        } else {
+            state.registry.handle_visit(id, client);
+        }
         if self.draining.is_cancelled() {
             state.registry.handle_refusal(id, CloseReason::GoingAway, None, now());
         }
@@ -159,7 +180,13 @@ impl Hub {
         self.draining.cancel();
         self.say_goodbye();
         self.sockets.close();
-        if time::timeout(deadline, self.sockets.wait()).await.is_err() {
+        let gone = async {
+            self.sockets.wait().await;
+            if let Some(mesh) = &self.mesh {
+                mesh.flush().await;
+            }
+        };
+        if time::timeout(deadline, gone).await.is_err() {
             self.kill();
         }
     }
@@ -180,6 +207,14 @@ impl Hub {
         self.killed.cancelled().await;
     }
 
+    /// Has the registry decide something, and does what it says.
+    pub(crate) fn decide<T>(&self, decision: impl FnOnce(&mut Registry, Instant) -> T) -> T {
+        let mut state = self.state();
+        let decided = decision(&mut state.registry, now());
+        self.perform(&mut state);
+        decided
+    }
+
     /// How many sockets are open.
     pub(crate) fn socket_count(&self) -> usize {
         self.state().outboxes.len()
@@ -190,7 +225,13 @@ impl Hub {
     /// # Errors
     /// Why they are not, in a word.
     pub(crate) fn readiness(&self) -> Result<(), &'static str> {
-        if self.draining.is_cancelled() { Err("draining") } else { Ok(()) }
+        if self.draining.is_cancelled() {
+            Err("draining")
+        } else if self.mesh.as_ref().is_some_and(|mesh| !mesh.is_ready()) {
+            Err("no redis")
+        } else {
+            Ok(())
+        }
     }
 
     /// For Prometheus.
@@ -245,11 +286,11 @@ impl Hub {
                 Action::Deliver { to, mut message } => {
                     self.metrics.count_delivery(&message);
                     let Some(outbox) = state.outboxes.get(&to) else { continue };
-                    self.handout.complete(&mut message, to.0, outbox.host(), SystemTime::now());
+                    self.complete(&mut message, to, outbox);
                     if outbox.push(message.to_frame()).is_err() {
                         tracing::debug!(connection = to.0, "socket does not read");
                         state.outboxes.remove(&to);
-                        state.registry.handle_disconnect(to, now());
+                        state.registry.handle_break(to, now());
                     }
                 }
                 Action::Close { connection, reason } => {
@@ -260,6 +301,9 @@ impl Hub {
                 }
                 Action::Charge { client, fault } => {
                     self.limits.charge(client, fault);
+                    if let Some(mesh) = &self.mesh {
+                        mesh.do_later(Job::Count(client, fault));
+                    }
                     if fault == Fault::FailedClaim {
                         state.handle_sign(Sign::FailedClaim);
                     }
@@ -272,11 +316,23 @@ impl Hub {
                         Tally::Paired(_) | Tally::SoftDrop(_) | Tally::Reported { .. } => {}
                     }
                 }
+                Action::Share(shared) => {
+                    if let Some(mesh) = &self.mesh {
+                        mesh.do_later(Job::Share(shared));
+                    }
+                }
             }
         }
         let due = state.registry.poll_timeout();
         if due.is_some_and(|due| state.driver_wakes.is_none_or(|wakes| due < wakes)) {
             self.wake.notify_one();
+        }
+    }
+
+    /// Adds to a message what is its client's alone, unless another instance is between: that has the socket, and does so.
+    pub(crate) fn complete(&self, message: &mut ServerMessage, to: ConnectionId, outbox: &Outbox) {
+        if let Some(client) = outbox.client() {
+            self.handout.complete(message, to.0, client.host.as_deref(), SystemTime::now());
         }
     }
 
@@ -319,16 +375,29 @@ impl fmt::Debug for State {
 }
 
 impl Connection {
-    /// Passes on what the socket said, if its client may say it now.
-    pub(crate) fn handle(&self, message: ClientMessage) {
-        match self.check(&message) {
-            Ok(()) => {
-                let mut state = self.hub.state();
-                state.registry.handle_message(self.id, message, now());
-                self.hub.perform(&mut state);
-            }
-            Err((reason, retry_after)) => self.refuse(reason, retry_after),
-        }
+    /// The hub it is at.
+    pub(crate) fn hub(&self) -> &Arc<Hub> {
+        &self.hub
+    }
+
+    /// Its number.
+    pub(crate) fn id(&self) -> ConnectionId {
+        self.id
+    }
+
+    /// Whose socket it is.
+    pub(crate) fn client(&self) -> ClientKey {
+        self.client
+    }
+
+    /// Has the registry hear what the socket said at `received`.
+    pub(crate) fn say(&self, message: ClientMessage, prepared: Prepared, received: Instant) {
+        self.hub.decide(|registry, _| registry.handle_prepared(self.id, message, prepared, received));
+    }
+
+    /// The client says goodbye.
+    pub(crate) fn leave(&self) {
+        self.hub.decide(|registry, now| registry.handle_disconnect(self.id, now));
     }
 
     /// How many bits of work this message costs; nothing while the guard is down, and nobody works for what would be
@@ -338,7 +407,8 @@ impl Connection {
         let costs = match message {
             ClientMessage::Create { .. } => self.hub.config.token.is_none(),
             ClientMessage::Claim { .. } => !is_locked_out(),
-            ClientMessage::OpenDoor
+            ClientMessage::Reopen { .. }
+            | ClientMessage::OpenDoor
             | ClientMessage::Meet { .. }
             | ClientMessage::Relay { .. }
             | ClientMessage::Result { .. }
@@ -373,7 +443,7 @@ impl Connection {
     }
 
     /// What waits to be sent.
-    pub(crate) fn outbox(&self) -> &Outbox {
+    pub(crate) fn outbox(&self) -> &Arc<Outbox> {
         &self.outbox
     }
 
@@ -382,7 +452,11 @@ impl Connection {
         &self.hub.config
     }
 
-    fn check(&self, message: &ClientMessage) -> Result<(), (CloseReason, Option<Duration>)> {
+    /// Whether the client may say this now.
+    ///
+    /// # Errors
+    /// Why not, and when it may.
+    pub(crate) fn check(&self, message: &ClientMessage) -> Result<(), (CloseReason, Option<Duration>)> {
         let request = match message {
             ClientMessage::Create { token, .. } => match (&self.hub.config.token, token) {
                 // Who knows the token of a private rendezvous is nobody to be protected from.
@@ -391,7 +465,8 @@ impl Connection {
                 (None, _) => Request::Create,
             },
             ClientMessage::Claim { .. } => Request::Claim,
-            ClientMessage::Meet { .. } => Request::Meet,
+            // Whoever comes back, to a meeting or to its doors, names what nobody can guess.
+            ClientMessage::Meet { .. } | ClientMessage::Reopen { .. } => Request::Meet,
             ClientMessage::OpenDoor
             | ClientMessage::Relay { .. }
             | ClientMessage::Result { .. }
@@ -407,7 +482,7 @@ impl Drop for Connection {
     fn drop(&mut self) {
         let mut state = self.hub.state();
         state.outboxes.remove(&self.id);
-        state.registry.handle_disconnect(self.id, now());
+        state.registry.handle_break(self.id, now());
         self.hub.perform(&mut state);
         tracing::debug!(connection = self.id.0, "socket closed");
     }
@@ -449,7 +524,7 @@ fn system_entropy() -> Entropy {
 }
 
 /// The time of the runtime, which tests can stop.
-fn now() -> Instant {
+pub(crate) fn now() -> Instant {
     time::Instant::now().into_std()
 }
 

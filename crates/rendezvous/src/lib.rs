@@ -39,11 +39,13 @@
 //! # }
 //! ```
 //!
-//! Layers, from the top: configuration and client addresses; the registry, which decides, and the limits; the hub,
-//! which performs; sockets; HTTP; the listener.
+//! Layers, from the top: configuration and client addresses; the registry, which decides, and the limits; the mesh, which
+//! knows where else sessions are; the hub, which performs; the way of what a socket says to where its place is; sockets;
+//! HTTP; the listener.
 
 mod client_ip;
 mod ice;
+mod redis_address;
 mod stun;
 
 mod config;
@@ -57,8 +59,11 @@ mod limits;
 mod metrics;
 mod outbox;
 
+mod mesh;
+
 mod hub;
 
+mod routing;
 mod toll;
 
 mod origin;
@@ -79,5 +84,6 @@ pub use config::{Config, ConfigError, Limits, ParseRateError, Rate, Times, TlsFi
 pub use health::check as healthcheck;
 pub use http::{Rendezvous, router};
 pub use ice::IceError;
+pub use redis_address::{ParseRedisAddressError, RedisAddress};
 pub use server::{BindError, Server, ServerHandle};
 pub use tls::TlsError;

@@ -228,7 +228,7 @@ fn quota(rate: Rate, factor: u32) -> Quota {
 }
 
 /// How much more an IPv6 /48 may do than a single /64 of it.
-const AGGREGATE_FACTOR: u32 = 5;
+pub(crate) const AGGREGATE_FACTOR: u32 = 5;
 
 #[cfg(test)]
 mod tests {

@@ -51,6 +51,10 @@ struct Args {
     /// File with the secret that the TURN servers share with this one; or `RENDEZVOUS_TURN_SECRET`
     #[arg(long, value_name = "FILE")]
     turn_secret_file: Option<PathBuf>,
+    /// Redis or Valkey that several instances share their sessions through, such as <redis://127.0.0.1:6379>; `rediss:`
+    /// is TLS, `unix:` a socket. With a password, better in the environment (`RENDEZVOUS_REDIS`)
+    #[arg(long, value_name = "URL")]
+    redis: Option<String>,
     /// What clients must know to create a session. In the environment (`RENDEZVOUS_TOKEN`) it is out of sight of `ps`
     #[arg(long, value_name = "SECRET")]
     token: Option<String>,
@@ -132,6 +136,9 @@ fn flags(args: &Args) -> Result<Vec<toml::Table>, Box<dyn Error>> {
         let text = |path: &PathBuf| path.to_str().map(toml::Value::from).ok_or("a path has to be UTF-8");
         let files = [("certificate".to_owned(), text(certificate)?), ("key".to_owned(), text(key)?)];
         set("tls", toml::Value::Table(files.into_iter().collect()));
+    }
+    if let Some(redis) = &args.redis {
+        set("redis", redis.clone().into());
     }
     if let Some(token) = &args.token {
         set("token", token.clone().into());

@@ -15,11 +15,18 @@ use crate::config::Limits;
 pub(crate) struct Outbox {
     most_frames: usize,
     most_bytes: usize,
-    /// By which name or address the client came, if it said so.
-    host: Option<String>,
+    /// At the other end, unless that is another instance.
+    client: Option<Client>,
     queue: Mutex<Queue>,
     changed: Notify,
     abandoned: CancellationToken,
+}
+
+/// Whose socket it is.
+#[derive(Debug)]
+pub(crate) struct Client {
+    /// By which name or address it came, if it said so.
+    pub(crate) host: Option<String>,
 }
 
 #[derive(Debug, Default)]
@@ -43,21 +50,26 @@ pub(crate) enum Outgoing {
 pub(crate) struct Overflow;
 
 impl Outbox {
-    /// An empty queue, as long as configured, to a client that came by `host`.
-    pub(crate) fn new(limits: &Limits, host: Option<String>) -> Self {
+    /// An empty queue, as long as configured.
+    pub(crate) fn new(limits: &Limits) -> Self {
         Self {
             most_frames: limits.queued_frames,
             most_bytes: limits.queued_bytes,
-            host,
+            client: None,
             queue: Mutex::default(),
             changed: Notify::new(),
             abandoned: CancellationToken::new(),
         }
     }
 
-    /// By which name or address the client came, if it said so.
-    pub(crate) fn host(&self) -> Option<&str> {
-        self.host.as_deref()
+    /// The same to the socket of a client that came by `host`.
+    pub(crate) fn to_client(self, host: Option<String>) -> Self {
+        Self { client: Some(Client { host }), ..self }
+    }
+
+    /// Who is at the other end, unless that is another instance.
+    pub(crate) fn client(&self) -> Option<&Client> {
+        self.client.as_ref()
     }
 
     /// Queues a frame; after [`Outbox::close`] it is dropped.
@@ -125,7 +137,7 @@ mod tests {
 
     #[tokio::test]
     async fn frames_come_out_in_order_and_then_the_close() {
-        let outbox = Outbox::new(&Limits::default(), None);
+        let outbox = Outbox::new(&Limits::default());
         outbox.push("one".to_owned()).unwrap();
         outbox.push("two".to_owned()).unwrap();
         outbox.close(CloseReason::Expired);
@@ -139,7 +151,7 @@ mod tests {
     #[tokio::test]
     async fn thirty_three_frames_or_more_than_64_kib_overflow() {
         for (count, len) in [(32, 1), (4, 16 * 1024)] {
-            let outbox = Outbox::new(&Limits::default(), None);
+            let outbox = Outbox::new(&Limits::default());
             for _ in 0..count {
                 assert_eq!(outbox.push("x".repeat(len)), Ok(()));
             }

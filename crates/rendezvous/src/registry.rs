@@ -5,11 +5,15 @@
 //!
 //! ```text
 //! sender ── create ──► mailbox ◄── claim ── receiver        one receiver per door at a time
-//!                      typed door, link door
+//!        ── reopen ──► typed door, link door
 //!                        │ attempt: paired → relay … → result confirmed | wrong_code | dropped
 //!                        ▼
 //! sender ── meet ───► meeting  ◄── meet ─── receiver        as often as the path between them breaks
 //! ```
+//!
+//! Every mailbox and every meeting is in one registry only. What other instances have to know of a mailbox comes out as
+//! [`Action::Share`], and what was settled with them before a message goes in with it as [`Prepared`]; a socket whose place
+//! is at another instance is [`Place::Elsewhere`].
 //!
 //! What it never does: look into a body, tell a receiver why there is no such code, list anything.
 
@@ -17,12 +21,14 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use wire::code::Nameplate;
 use wire::signaling::{
     Body, ClientMessage, CloseReason, Door, IceServer, MAX_BODY_LEN, ReportedPath, Role, SIGNALING_VERSION,
     ServerMessage, Slot,
 };
 
 use self::allowance::Allowance;
+pub(crate) use self::mailbox::DoorName;
 use self::mailbox::{Mailbox, MailboxId};
 use self::meetings::{Meetings, Passage};
 use self::nameplates::Nameplates;
@@ -34,6 +40,9 @@ mod doors;
 mod mailbox;
 mod meetings;
 mod nameplates;
+mod returning;
+
+pub(crate) use self::returning::{Portable, PortableDoor};
 
 /// Names a socket for as long as the process lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -65,6 +74,31 @@ pub(crate) enum Action {
     },
     /// Count something that happened.
     Count(Tally),
+    /// Tell the other instances, if there are any.
+    Share(Shared),
+}
+
+/// What other instances know of this one's sessions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Shared {
+    /// A session whose sender may come back is like this now; `None` when it is over.
+    Session {
+        /// By what the sender comes back.
+        return_slot: Slot,
+        /// What it would find.
+        session: Option<Portable>,
+    },
+    /// A door is not found by this any more.
+    Released(DoorName),
+}
+
+/// What was settled with other instances before a message is handled.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Prepared {
+    /// The nameplate that a new typed door gets; without it, one is drawn here.
+    pub(crate) nameplate: Option<Nameplate>,
+    /// The least number that the attempt may have.
+    pub(crate) attempt: u32,
 }
 
 /// What is worth counting.
@@ -124,6 +158,7 @@ pub(crate) struct Registry {
     mailboxes_by_client: HashMap<ClientKey, usize>,
     nameplates: Nameplates,
     link_slots: HashMap<Slot, MailboxId>,
+    return_slots: HashMap<Slot, MailboxId>,
     meetings: Meetings,
     timers: BTreeSet<(Instant, Timer)>,
     actions: VecDeque<Action>,
@@ -135,6 +170,8 @@ pub(crate) struct Registry {
 struct Connection {
     client: ClientKey,
     place: Place,
+    /// Whether it is another instance's socket that has its place here.
+    is_remote: bool,
 }
 
 /// Where a socket is.
@@ -150,6 +187,8 @@ enum Place {
     Receiver(MailboxId, Door, u32),
     /// It is at a meeting.
     Meeting(Slot, Role),
+    /// It is at a door or a meeting of another instance.
+    Elsewhere,
 }
 
 /// What may be due. A timer that finds nothing to do any more does nothing.
@@ -190,6 +229,7 @@ impl Registry {
             mailboxes_by_client: HashMap::new(),
             nameplates: Nameplates::new(&config.avoid_nameplates, config.times.nameplate_rest),
             link_slots: HashMap::new(),
+            return_slots: HashMap::new(),
             meetings: Meetings::new(config.times.meeting_ttl, &config.limits),
             timers: BTreeSet::new(),
             actions: VecDeque::new(),
@@ -200,28 +240,43 @@ impl Registry {
 
     /// A socket was opened.
     pub(crate) fn handle_connect(&mut self, connection: ConnectionId, client: ClientKey) {
-        self.connections.insert(connection, Connection { client, place: Place::Lobby });
+        self.connections.insert(connection, Connection { client, place: Place::Lobby, is_remote: false });
+    }
+
+    /// A socket of another instance is to have its place here.
+    pub(crate) fn handle_visit(&mut self, connection: ConnectionId, client: ClientKey) {
+        self.connections.insert(connection, Connection { client, place: Place::Lobby, is_remote: true });
     }
 
     /// A socket said something. The driver has checked the limits of its client, and the token of a `create`.
+    #[cfg(test)]
     pub(crate) fn handle_message(&mut self, from: ConnectionId, message: ClientMessage, now: Instant) {
-        let Some(Connection { client, place }) = self.connections.get(&from).copied() else { return };
-        if let ClientMessage::Create { v, .. }
-        | ClientMessage::Claim { v, .. }
-        | ClientMessage::Meet { v, .. } = &message
-            && *v != SIGNALING_VERSION
-        {
+        self.handle_prepared(from, message, Prepared::default(), now);
+    }
+
+    /// A socket said something, about which other instances were asked where there are any. The driver has checked the
+    /// limits of its client, and the token of a `create`.
+    pub(crate) fn handle_prepared(
+        &mut self,
+        from: ConnectionId,
+        message: ClientMessage,
+        prepared: Prepared,
+        now: Instant,
+    ) {
+        let Some(Connection { client, place, .. }) = self.connections.get(&from).copied() else { return };
+        if version_of(&message).is_some_and(|v| v != SIGNALING_VERSION) {
             return self.handle_refusal(from, CloseReason::UnsupportedVersion, None, now);
         }
         match (message, place) {
             (_, Place::Refused) => {}
-            (ClientMessage::Create { typed, link_slot, .. }, Place::Lobby)
+            (ClientMessage::Create { typed, link_slot, return_slot, .. }, Place::Lobby)
                 if typed || link_slot.is_some() =>
             {
-                self.create((from, client), typed, link_slot, now);
+                self.create((from, client), (typed, link_slot, return_slot), prepared, now);
             }
-            (ClientMessage::OpenDoor, Place::Sender(mailbox)) => self.open_door(mailbox, from, now),
-            (ClientMessage::Claim { at, .. }, Place::Lobby) => self.claim((from, client), at, now),
+            (ClientMessage::Reopen { return_slot, .. }, Place::Lobby) => self.reopen(from, return_slot, now),
+            (ClientMessage::OpenDoor, Place::Sender(mailbox)) => self.open_door(mailbox, from, prepared, now),
+            (ClientMessage::Claim { at, .. }, Place::Lobby) => self.claim((from, client), at, prepared, now),
             // A sender that claims, its own door perhaps, learns no more than anybody else.
             (ClientMessage::Claim { .. }, Place::Sender(_)) => self.refuse_claim(from, client, now),
             (ClientMessage::Meet { slot, role, .. }, place) if self.may_meet(place) => {
@@ -262,11 +317,24 @@ impl Registry {
         census
     }
 
-    /// A socket is gone.
+    /// A socket broke, or went silent: a sender may come back to its doors.
+    pub(crate) fn handle_break(&mut self, connection: ConnectionId, now: Instant) {
+        let place = self.connections.get(&connection).map(|connection| connection.place);
+        if let Some(Place::Sender(mailbox)) = place
+            && self.is_returnable(mailbox)
+        {
+            self.connections.remove(&connection);
+            self.vacate(mailbox, now);
+        } else {
+            self.handle_disconnect(connection, now);
+        }
+    }
+
+    /// A socket is gone, for good.
     pub(crate) fn handle_disconnect(&mut self, connection: ConnectionId, now: Instant) {
         let Some(Connection { place, .. }) = self.connections.remove(&connection) else { return };
         match place {
-            Place::Lobby | Place::Refused => {}
+            Place::Lobby | Place::Refused | Place::Elsewhere => {}
             Place::Sender(mailbox) => self.sender_left(mailbox, now),
             Place::Receiver(mailbox, door, attempt) => self.receiver_left(mailbox, door, attempt, now),
             Place::Meeting(slot, role) => self.leave_meeting(connection, slot, role, now),
@@ -285,7 +353,62 @@ impl Registry {
             let seconds = retry_after.map(|wait| u32::try_from(wait.as_secs() + 1).unwrap_or(u32::MAX));
             self.deliver(connection, ServerMessage::Refused { reason, retry_after: seconds });
             self.actions.push_back(Action::Close { connection, reason });
-            self.handle_disconnect(connection, now);
+            if may_come_back(reason) {
+                self.handle_break(connection, now);
+            } else {
+                self.handle_disconnect(connection, now);
+            }
+        }
+    }
+
+    /// A socket goes to a place at another instance. Whether it may; if not, it is refused.
+    pub(crate) fn handle_departure(&mut self, connection: ConnectionId, now: Instant) -> bool {
+        let Some(Connection { place, .. }) = self.connections.get(&connection).copied() else { return false };
+        if place == Place::Elsewhere {
+            return true;
+        }
+        if !self.may_meet(place) {
+            self.handle_refusal(connection, CloseReason::BadMessage, None, now);
+            return false;
+        }
+        self.leave_place(connection, now);
+        self.place(connection, Place::Elsewhere);
+        true
+    }
+
+    /// Another instance has dismissed a socket that had its place there, and has said so.
+    pub(crate) fn handle_dismissal(&mut self, connection: ConnectionId, reason: CloseReason) {
+        if self.connections.remove(&connection).is_some() {
+            self.actions.push_back(Action::Close { connection, reason });
+        }
+    }
+
+    /// A socket that had its place at another instance is to have one here.
+    pub(crate) fn handle_return(&mut self, connection: ConnectionId) {
+        if self.connections.get(&connection).is_some_and(|state| state.place == Place::Elsewhere) {
+            self.place(connection, Place::Lobby);
+        }
+    }
+
+    /// Whether a socket has not said yet what it wants.
+    pub(crate) fn is_in_lobby(&self, connection: ConnectionId) -> bool {
+        self.connections.get(&connection).is_some_and(|state| state.place == Place::Lobby)
+    }
+
+    /// Whether a socket may leave where it is for a meeting.
+    pub(crate) fn may_leave(&self, connection: ConnectionId) -> bool {
+        self.connections.get(&connection).is_some_and(|state| self.may_meet(state.place))
+    }
+
+    /// The slots of all meetings at which somebody is.
+    pub(crate) fn meeting_slots(&self) -> Vec<Slot> {
+        self.meetings.occupied()
+    }
+
+    /// Another instance has taken this meeting over: those who are here are to go there.
+    pub(crate) fn handle_meeting_moved(&mut self, slot: Slot, now: Instant) {
+        for connection in self.meetings.present(slot) {
+            self.handle_refusal(connection, CloseReason::GoingAway, None, now);
         }
     }
 
@@ -348,7 +471,7 @@ impl Registry {
                 self.meetings.pass((slot, role), attempt, body.len(), now)
             }
             Place::Lobby => Passage::Exceeded,
-            Place::Receiver(..) | Place::Meeting(..) | Place::Refused => Passage::Nowhere,
+            Place::Receiver(..) | Place::Meeting(..) | Place::Refused | Place::Elsewhere => Passage::Nowhere,
         };
         match passage {
             Passage::To(to) => self.deliver(to, ServerMessage::Relay { door, attempt, body }),
@@ -361,13 +484,14 @@ impl Registry {
     /// confirmation before the sender's `result` is here.
     fn may_meet(&self, place: Place) -> bool {
         match place {
-            Place::Lobby | Place::Receiver(..) | Place::Meeting(..) => true,
+            Place::Lobby | Place::Receiver(..) | Place::Meeting(..) | Place::Elsewhere => true,
             Place::Sender(id) => self.mailboxes.get(&id).is_some_and(|mailbox| mailbox.confirmed.is_some()),
             Place::Refused => false,
         }
     }
 
-    fn meet(&mut self, from: ConnectionId, slot: Slot, role: Role, now: Instant) {
+    /// Somebody goes from where it is to a meeting.
+    fn leave_place(&mut self, from: ConnectionId, now: Instant) {
         match self.connections.get(&from).map(|connection| connection.place) {
             Some(Place::Meeting(old_slot, old_role)) => self.leave_meeting(from, old_slot, old_role, now),
             Some(Place::Sender(id)) => self.move_out(id, |mailbox| mailbox.sender = None, now),
@@ -379,9 +503,13 @@ impl Registry {
                 };
                 self.move_out(id, leave, now);
             }
-            Some(Place::Lobby | Place::Refused) | None => {}
+            Some(Place::Lobby | Place::Refused | Place::Elsewhere) | None => {}
         }
         self.place(from, Place::Lobby);
+    }
+
+    fn meet(&mut self, from: ConnectionId, slot: Slot, role: Role, now: Instant) {
+        self.leave_place(from, now);
         let Some(joined) = self.meetings.join(slot, role, from, now) else {
             return self.handle_refusal(from, CloseReason::Busy, None, now);
         };
@@ -422,6 +550,30 @@ impl Registry {
 
     fn arm(&mut self, due: Instant, timer: Timer) {
         self.timers.insert((due, timer));
+    }
+}
+
+/// Whether a sender that is dismissed for this reason may come back to its doors. A frame that a breaking connection cut off
+/// cannot be told from one that is wrong.
+fn may_come_back(reason: CloseReason) -> bool {
+    matches!(
+        reason,
+        CloseReason::GoingAway | CloseReason::IdleTimeout | CloseReason::SlowReader | CloseReason::BadMessage
+    )
+}
+
+/// The version that an opening message carries.
+fn version_of(message: &ClientMessage) -> Option<u16> {
+    match message {
+        ClientMessage::Create { v, .. }
+        | ClientMessage::Reopen { v, .. }
+        | ClientMessage::Claim { v, .. }
+        | ClientMessage::Meet { v, .. } => Some(*v),
+        ClientMessage::OpenDoor
+        | ClientMessage::Relay { .. }
+        | ClientMessage::Result { .. }
+        | ClientMessage::Stamp { .. }
+        | ClientMessage::Report { .. } => None,
     }
 }
 

@@ -35,6 +35,7 @@ use crate::limits::Bucket;
 use crate::limits::gate::{Gate, Pass};
 use crate::metrics::TurnedAway;
 use crate::responder::Responder;
+use crate::routing;
 use crate::tls::{Tls, TlsError};
 
 /// A bound server. Nothing is accepted until [`Server::serve`] runs.
@@ -110,6 +111,7 @@ impl Server {
     pub async fn serve(self) {
         let rendezvous = &self.handle.rendezvous;
         let hub = Arc::clone(&rendezvous.hub);
+        routing::start(&hub);
         let limits = &hub.config.limits;
         let gate = Gate::new(limits.sockets, limits.connections_per_client);
         let accepts = Bucket::new(limits.accepts);

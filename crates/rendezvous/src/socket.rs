@@ -10,6 +10,7 @@ use wire::signaling::{ClientMessage, CloseReason, MAX_FRAME_LEN};
 use crate::hub::Connection;
 use crate::limits::Bucket;
 use crate::outbox::Outgoing;
+use crate::routing::Router;
 use crate::toll::{Debt, Passage};
 
 /// Sets the sizes of a socket before it is upgraded.
@@ -34,6 +35,7 @@ pub(crate) async fn run(socket: WebSocket, connection: Connection) {
         unanswered: 0,
         debt: Debt::default(),
         socket,
+        router: Router::default(),
         connection,
     };
     while task.step().await.is_continue() {}
@@ -42,6 +44,7 @@ pub(crate) async fn run(socket: WebSocket, connection: Connection) {
 struct Task {
     socket: WebSocket,
     connection: Connection,
+    router: Router,
     frames: Bucket,
     first_message_by: Option<Instant>,
     beats_at: Instant,
@@ -82,7 +85,7 @@ impl Task {
                 Ok(message) => {
                     self.first_message_by = None;
                     match self.debt.take(message, &self.connection) {
-                        Passage::Free(message) => self.connection.handle(message),
+                        Passage::Free(message) => self.router.handle(&self.connection, message).await,
                         Passage::Owed => {
                             let patience = self.connection.config().times.search;
                             self.first_message_by = Some(Instant::now() + patience);
@@ -102,7 +105,10 @@ impl Task {
                 self.unanswered = 0;
                 ControlFlow::Continue(())
             }
-            Message::Close(_) => self.close(CloseReason::Gone).await,
+            Message::Close(_) => {
+                self.connection.leave();
+                self.close(CloseReason::Gone).await
+            }
         }
     }
 

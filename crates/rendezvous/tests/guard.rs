@@ -34,7 +34,7 @@ async fn attacked(config: Config) -> MemoryServer {
 }
 
 fn create() -> ClientMessage {
-    ClientMessage::Create { v: 1, typed: true, link_slot: None, token: None }
+    ClientMessage::Create { v: 1, typed: true, link_slot: None, token: None, return_slot: None }
 }
 
 async fn challenged(client: &mut Client<DuplexStream>, message: ClientMessage) -> Challenge {
@@ -130,7 +130,7 @@ async fn meetings_and_whoever_knows_the_token_need_no_work() {
     let server = attacked(private).await;
     let mut friend = server.connect().await;
     let token = Some("correct horse".to_owned());
-    friend.say(ClientMessage::Create { v: 1, typed: true, link_slot: None, token }).await;
+    friend.say(ClientMessage::Create { v: 1, typed: true, link_slot: None, token, return_slot: None }).await;
     assert!(matches!(friend.hear().await, ServerMessage::Created { .. }));
     let (mut sender, mut receiver) = (server.connect().await, server.connect().await);
     sender.meet(Role::Sender).await;

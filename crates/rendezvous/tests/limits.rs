@@ -91,7 +91,8 @@ async fn sessions_beyond_the_burst_are_told_when_to_come_back() {
         senders.push(sender);
     }
     let mut late = server.connect().await;
-    late.say(ClientMessage::Create { v: 1, typed: true, link_slot: None, token: None }).await;
+    late.say(ClientMessage::Create { v: 1, typed: true, link_slot: None, token: None, return_slot: None })
+        .await;
     let retry_after = late.refused(CloseReason::RateLimited).await.unwrap();
     assert!((1..=4).contains(&retry_after), "{retry_after}");
 }
@@ -106,7 +107,7 @@ async fn whoever_knows_the_token_has_no_limit_on_codes_but_everybodys() {
     let server = MemoryServer::new(config);
     let create = || {
         let token = Some("correct horse".to_owned());
-        ClientMessage::Create { v: 1, typed: true, link_slot: None, token }
+        ClientMessage::Create { v: 1, typed: true, link_slot: None, token, return_slot: None }
     };
     let mut senders = Vec::new();
     for _ in 0..130 {
@@ -172,12 +173,14 @@ async fn a_private_rendezvous_wants_its_token_for_sessions_only() {
     let server = MemoryServer::new(config);
     for token in [None, Some("wrong".to_owned())] {
         let mut stranger = server.connect().await;
-        stranger.say(ClientMessage::Create { v: 1, typed: true, link_slot: None, token }).await;
+        stranger
+            .say(ClientMessage::Create { v: 1, typed: true, link_slot: None, token, return_slot: None })
+            .await;
         stranger.refused(CloseReason::TokenRequired).await;
     }
     let mut friend = server.connect().await;
     let token = Some("correct horse".to_owned());
-    friend.say(ClientMessage::Create { v: 1, typed: true, link_slot: None, token }).await;
+    friend.say(ClientMessage::Create { v: 1, typed: true, link_slot: None, token, return_slot: None }).await;
     friend.hear().await;
     let mut receiver = server.connect().await;
     receiver.claim(unknown_nameplate()).await;

@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 use tokio_tungstenite::tungstenite::Message;
-use wire::signaling::{ClientMessage, CloseReason, Door, MAX_FRAME_LEN, Outcome, Role, ServerMessage};
+use wire::signaling::{ClientMessage, CloseReason, Door, MAX_FRAME_LEN, Outcome, Role, ServerMessage, Slot};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -281,6 +281,43 @@ async fn an_expired_code_is_told_to_its_sender() {
     assert_eq!(ServerMessage::parse(&expired.await.unwrap()), Ok(closed));
     assert_eq!(start.elapsed().as_secs(), 300);
     assert_eq!(sender.ended().await, Some(CloseReason::Expired.code()));
+}
+
+#[tokio::test]
+async fn a_sender_whose_connection_breaks_comes_back_to_its_doors_and_one_that_closes_it_does_not() {
+    for is_broken in [true, false] {
+        let server = TestServer::start(Config::default()).await;
+        let (link_slot, return_slot) = (None, Slot::new([7; 16]));
+        let mut sender = server.connect().await;
+        let returnable = Some(return_slot);
+        sender
+            .say(ClientMessage::Create { v: 1, typed: true, link_slot, token: None, return_slot: returnable })
+            .await;
+        let opened = sender.hear().await;
+        if !is_broken {
+            sender.socket.close(None).await.unwrap();
+        }
+        drop(sender);
+        timeout(10 * SECOND, async {
+            while server.handle.rendezvous().socket_count() > 0 {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await
+        .unwrap();
+        let mut again = server.connect().await;
+        again.say(ClientMessage::Reopen { v: 1, return_slot, link_slot }).await;
+        if is_broken {
+            let (ServerMessage::Created { nameplate, .. }, ServerMessage::Created { nameplate: kept, .. }) =
+                (opened, again.hear().await)
+            else {
+                panic!("it is not let in again");
+            };
+            assert!(nameplate.is_some() && kept == nameplate);
+        } else {
+            again.refused(CloseReason::NoSuchCode).await;
+        }
+    }
 }
 
 #[tokio::test]

@@ -495,6 +495,7 @@ fn refusal(reason: CloseReason) -> &'static str {
         CloseReason::TokenRequired => "it is private and lets only its own users send",
         CloseReason::UnsupportedVersion => "it does not speak this version of the protocol",
         CloseReason::GoingAway => "it is shutting down",
+        CloseReason::Unavailable => "it cannot reach its own database just now",
         CloseReason::IdleTimeout | CloseReason::SlowReader | CloseReason::ConfirmTimeout => {
             "this side was too slow"
         }

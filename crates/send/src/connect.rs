@@ -174,6 +174,9 @@ pub enum ConnectError {
     /// This side's password is not the other's.
     #[error("the code is wrong")]
     WrongCode,
+    /// The rendezvous does not have the doors any more to which this side came back.
+    #[error("the server no longer has the code")]
+    Forgotten,
     /// Nobody came in time.
     #[error("nobody came in time")]
     Expired,

@@ -287,6 +287,10 @@ pub enum Warning {
     },
     /// The server is under attack: this machine works for a moment before it is served.
     ServerGuarded,
+    /// The connection to the server broke while a code is shown; the command reconnects, and the code still holds.
+    ServerAway,
+    /// The server is reached again, and has kept the code.
+    ServerBack,
     /// No other machine can reach this one: it has no address on a network.
     NoNetwork,
     /// The sender cannot be found without an address: announcing on the local network does not work here.

@@ -16,7 +16,7 @@ use crate::keys::link_slot;
 use crate::pow::{self, Search};
 use crate::signaling::{
     Body, Challenge, Claim, ClientMessage, CloseReason, Door, IceServer, Outcome, SIGNALING_VERSION,
-    ServerMessage,
+    ServerMessage, Slot,
 };
 
 use self::visitor::{Heard, Visitor};
@@ -74,8 +74,26 @@ pub enum Closed {
     Silent,
     /// The rendezvous opened no typed door, for which it was asked.
     NoNameplate,
+    /// The rendezvous no longer has the doors that this side came back to.
+    Forgotten,
     /// Somebody knows the password and no version of the protocol that this side knows.
     Incompatible(HandshakeError),
+}
+
+impl Closed {
+    /// Whether the rendezvous, or another instance of it, may still have the doors: a side that [may
+    /// return](Doors::may_return) does.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Refused { reason, .. } => reason.is_passing(),
+            Self::Silent => true,
+            Self::Expired
+            | Self::Exhausted { .. }
+            | Self::NoNameplate
+            | Self::Forgotten
+            | Self::Incompatible(_) => false,
+        }
+    }
 }
 
 /// Which visitor, and what the rendezvous gave for it.
@@ -135,6 +153,9 @@ pub struct Doors {
     link_visitor: Option<Visitor>,
     next_link_attempt: Duration,
     opening: Option<Opening>,
+    return_slot: Option<Slot>,
+    /// Until when the rendezvous has to answer this side, which came back to its doors.
+    returning: Option<Duration>,
     /// Whether the last code was spent, so that only the link is left.
     is_exhausted: bool,
     outputs: VecDeque<Output>,
@@ -151,13 +172,21 @@ struct Opening {
 }
 
 impl Doors {
-    /// Asks for doors: a typed one as `typed` says, and one for `link`. A private rendezvous wants a `token`.
-    pub fn new(typed: Typed, link: Option<Password>, token: Option<String>, now: Duration) -> Self {
+    /// Asks for doors: a typed one as `typed` says, and one for `link`. A private rendezvous wants a `token`. With a
+    /// `return_slot`, which nobody else may know, the doors outlive the socket: [`Doors::handle_return`].
+    pub fn new(
+        typed: Typed,
+        link: Option<Password>,
+        token: Option<String>,
+        return_slot: Option<Slot>,
+        now: Duration,
+    ) -> Self {
         let create = ClientMessage::Create {
             v: SIGNALING_VERSION,
             typed: typed != Typed::LinkOnly,
             link_slot: link.as_ref().and_then(link_slot),
             token,
+            return_slot,
         };
         Self {
             typed,
@@ -168,6 +197,8 @@ impl Doors {
             link_visitor: None,
             next_link_attempt: now,
             opening: Some(Opening { reissued: None, is_challenged: false, deadline: now + CREATE_LIMIT }),
+            return_slot,
+            returning: None,
             is_exhausted: false,
             outputs: VecDeque::from([Output::Say(create)]),
         }
@@ -181,12 +212,43 @@ impl Doors {
     /// When [`Doors::handle_time`] is due at the latest; `None` when nothing is waited for.
     pub fn deadline(&self) -> Option<Duration> {
         let visitors = self.typed_visitor.iter().chain(&self.link_visitor).map(|visitor| visitor.deadline);
-        visitors.chain(self.opening.as_ref().map(|opening| opening.deadline)).min()
+        let answers = self.opening.as_ref().map(|opening| opening.deadline);
+        visitors.chain(answers).chain(self.returning).min()
+    }
+
+    /// Whether there are doors to come back to when the socket breaks: they were opened under a slot of this side's own.
+    pub fn may_return(&self) -> bool {
+        self.return_slot.is_some() && (self.code.is_some() || self.link_is_open())
+    }
+
+    /// Whether the rendezvous has yet to answer this side, which came back to its doors.
+    pub fn is_returning(&self) -> bool {
+        self.returning.is_some()
+    }
+
+    /// The socket broke, and there is another: this side wants its doors back. Whoever stood in one is gone without a
+    /// proof.
+    pub fn handle_return(&mut self, now: Duration) {
+        let Some(return_slot) = self.return_slot else { return };
+        // What could not be said is not said to the next socket.
+        self.outputs.retain(|output| !matches!(output, Output::Say(_)));
+        let link_slot = self.link.as_ref().and_then(link_slot);
+        let reopen = ClientMessage::Reopen { v: SIGNALING_VERSION, return_slot, link_slot };
+        self.outputs.push_back(Output::Say(reopen));
+        self.returning = Some(now + CREATE_LIMIT);
+        for door in [Door::Typed, Door::Link] {
+            if self.visitor(door).take().is_some() {
+                self.handle_soft(door, now);
+            }
+        }
     }
 
     /// The rendezvous said something. `seed` is for what has to be made up because of it: a password, a key exchange.
     pub fn handle_message(&mut self, message: ServerMessage, now: Duration, seed: Seed) {
         match message {
+            ServerMessage::Created { nameplate, ttl } if self.returning.is_some() => {
+                self.handle_returned((nameplate, ttl), now, seed);
+            }
             ServerMessage::Created { nameplate, ttl } => self.handle_created(nameplate, ttl, seed),
             ServerMessage::Paired { door, attempt, ice_servers } => {
                 self.admit(Place { door, attempt, ice_servers }, now, seed);
@@ -202,6 +264,9 @@ impl Doors {
                 }
             }
             ServerMessage::DoorClosed { door, reason } => self.handle_closed(door, reason, now),
+            ServerMessage::Refused { reason: CloseReason::NoSuchCode, .. } if self.returning.is_some() => {
+                self.end(Closed::Forgotten);
+            }
             ServerMessage::Refused { reason, retry_after } => {
                 self.end(Closed::Refused { reason, retry_after });
             }
@@ -221,6 +286,9 @@ impl Doors {
     /// Ends what was given its time.
     pub fn handle_time(&mut self, now: Duration) {
         if self.opening.take_if(|opening| opening.deadline <= now).is_some() {
+            return self.end(Closed::Silent);
+        }
+        if self.returning.take_if(|deadline| *deadline <= now).is_some() {
             return self.end(Closed::Silent);
         }
         for door in [Door::Typed, Door::Link] {
@@ -250,6 +318,21 @@ impl Doors {
         }
         let (code, codes_left) = (self.code.clone(), self.attempts.reissues_left());
         self.outputs.push_back(Output::Open { code, reissued, ttl, codes_left });
+    }
+
+    /// The doors are open again: those that the rendezvous still has.
+    fn handle_returned(&mut self, (nameplate, ttl): (Option<Nameplate>, u32), now: Duration, seed: Seed) {
+        self.returning = None;
+        let ours = self.code.as_ref().map(Code::nameplate);
+        match (ours, &self.opening, nameplate) {
+            // It had opened the door that was asked for when the socket broke.
+            (None, Some(_), Some(_)) => self.handle_created(nameplate, ttl, seed),
+            (None, Some(_), None) => self.ask_for_door(now),
+            (Some(ours), _, theirs) if theirs != Some(ours) => {
+                self.handle_closed(Door::Typed, CloseReason::Gone, now);
+            }
+            _ => {}
+        }
     }
 
     fn new_password(&self, seed: Seed) -> Option<Password> {
@@ -335,13 +418,27 @@ impl Doors {
         self.close(door);
         self.outputs.push_back(Output::Failed(failure));
         if step == NextStep::Reissue {
-            self.outputs.push_back(Output::Say(ClientMessage::OpenDoor));
             let deadline = now + CREATE_LIMIT;
             self.opening = Some(Opening { reissued: Some(failure), is_challenged: false, deadline });
+            // While it comes back, what is still open is not known; the answer says what to ask for.
+            if self.returning.is_none() {
+                self.ask_for_door(now);
+            }
             return;
         }
         self.is_exhausted |= door == Door::Typed;
         self.go_on_with_the_rest(door, Some(failure));
+    }
+
+    fn ask_for_door(&mut self, now: Duration) {
+        self.outputs.push_back(Output::Say(ClientMessage::OpenDoor));
+        if let Some(opening) = &mut self.opening {
+            opening.deadline = now + CREATE_LIMIT;
+        }
+    }
+
+    fn link_is_open(&self) -> bool {
+        self.link.is_some() && self.opening.as_ref().is_none_or(|opening| opening.reissued.is_some())
     }
 
     /// A door is closed for good; without any other it is over.

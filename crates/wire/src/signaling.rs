@@ -23,7 +23,8 @@ pub const MAX_FRAME_LEN: usize = 16 * 1024;
 /// Longest body inside a relayed frame, in bytes of base64url text: [`MAX_FRAME_LEN`] less the message around it.
 pub const MAX_BODY_LEN: usize = MAX_FRAME_LEN - 256;
 
-/// A 128-bit meeting point that cannot be guessed: a link's door, or where a confirmed session meets again.
+/// A 128-bit name that cannot be guessed: of a link's door, of where a confirmed session meets again, or of the doors that
+/// a sender comes back to.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Slot([u8; 16]);
@@ -196,6 +197,21 @@ pub enum ClientMessage {
         /// What a private rendezvous asks for before it lets anyone create a session.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         token: Option<String>,
+        /// By what this sender will name its doors when it comes back to them on another socket; it makes that up, and
+        /// tells nobody else. Without it the doors end with this socket.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        return_slot: Option<Slot>,
+    },
+    /// A sender whose socket broke comes back to its doors, which may be at another instance now. The first message on
+    /// its socket.
+    Reopen {
+        /// [`SIGNALING_VERSION`].
+        v: u16,
+        /// What it was created with.
+        return_slot: Slot,
+        /// The slot of the link door, if it has one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        link_slot: Option<Slot>,
     },
     /// A sender whose typed door is gone asks for another nameplate; the link door lives on.
     OpenDoor,
@@ -257,9 +273,9 @@ impl ClientMessage {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ServerMessage {
-    /// The answer to [`ClientMessage::Create`] and [`ClientMessage::OpenDoor`].
+    /// The answer to [`ClientMessage::Create`], [`ClientMessage::Reopen`] and [`ClientMessage::OpenDoor`].
     Created {
-        /// The nameplate of the typed door, if one was asked for.
+        /// The nameplate of the typed door, if one was asked for, or is still open.
         #[serde(skip_serializing_if = "Option::is_none")]
         nameplate: Option<Nameplate>,
         /// How long an unclaimed door stays open, in seconds.
@@ -408,6 +424,8 @@ pub enum CloseReason {
     Replaced,
     /// The rendezvous is shutting down.
     GoingAway,
+    /// The rendezvous cannot reach what it shares with its other instances: it takes no new sessions for now.
+    Unavailable,
     /// A reason this version does not know.
     #[serde(other)]
     Unknown,
@@ -415,7 +433,7 @@ pub enum CloseReason {
 
 impl CloseReason {
     /// Every reason that a close frame can give.
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 18] = [
         Self::Gone,
         Self::NoSuchCode,
         Self::WrongCode,
@@ -432,6 +450,7 @@ impl CloseReason {
         Self::SlowReader,
         Self::Replaced,
         Self::GoingAway,
+        Self::Unavailable,
         Self::Unknown,
     ];
 
@@ -440,6 +459,11 @@ impl CloseReason {
     pub fn from_code(code: u16) -> Option<Self> {
         let named = Self::ALL.into_iter().find(|reason| reason.code() == code);
         named.or_else(|| (4000..5000).contains(&code).then_some(Self::Unknown))
+    }
+
+    /// Whether the rendezvous that says so, or another instance of it, may soon serve a side that comes back.
+    pub fn is_passing(self) -> bool {
+        matches!(self, Self::GoingAway | Self::Unavailable | Self::Busy | Self::RateLimited)
     }
 
     /// The WebSocket close code, 4000 to 4099 (the private range of RFC 6455 §7.4.2).
@@ -461,6 +485,7 @@ impl CloseReason {
             Self::SlowReader => 4013,
             Self::Replaced => 4014,
             Self::GoingAway => 4015,
+            Self::Unavailable => 4016,
             Self::Unknown => 4099,
         }
     }
@@ -533,7 +558,7 @@ mod tests {
             assert_eq!(CloseReason::from_code(reason.code()), Some(reason));
             assert!((4000..4100).contains(&reason.code()), "{reason:?}");
         }
-        let codes = [1000, 1001, 3999, 4016, 4999, 5000];
+        let codes = [1000, 1001, 3999, 4017, 4999, 5000];
         let unknown = Some(CloseReason::Unknown);
         assert_eq!(codes.map(CloseReason::from_code), [None, None, None, unknown, unknown, None]);
     }
@@ -548,8 +573,28 @@ mod tests {
         let body = Body::from_bytes(b"\x01opaque");
         let golden = [
             (
-                ClientMessage::Create { v: 1, typed: true, link_slot: Some(slot), token: None },
+                ClientMessage::Create {
+                    v: 1,
+                    typed: true,
+                    link_slot: Some(slot),
+                    token: None,
+                    return_slot: None,
+                },
                 r#"{"type":"create","v":1,"typed":true,"link_slot":"q6urq6urq6urq6urq6urqw"}"#,
+            ),
+            (
+                ClientMessage::Create {
+                    v: 1,
+                    typed: true,
+                    link_slot: None,
+                    token: None,
+                    return_slot: Some(slot),
+                },
+                r#"{"type":"create","v":1,"typed":true,"return_slot":"q6urq6urq6urq6urq6urqw"}"#,
+            ),
+            (
+                ClientMessage::Reopen { v: 1, return_slot: slot, link_slot: Some(slot) },
+                r#"{"type":"reopen","v":1,"return_slot":"q6urq6urq6urq6urq6urqw","link_slot":"q6urq6urq6urq6urq6urqw"}"#,
             ),
             (ClientMessage::OpenDoor, r#"{"type":"open_door"}"#),
             (

@@ -2,12 +2,15 @@
 
 use std::time::{Duration, Instant};
 
+use wire::code::Nameplate;
 use wire::signaling::{Claim, CloseReason, Door, Outcome, Role, ServerMessage, Slot};
 
 use super::allowance::Taken;
 use super::mailbox::{Attempt, DoorName, Mailbox, MailboxId, Stage};
 use super::meetings::Passage;
-use super::{Action, Connection, ConnectionId, DoorKind, Fault, Place, Registry, Tally, Timer};
+use super::{
+    Action, Connection, ConnectionId, DoorKind, Fault, Place, Prepared, Registry, Shared, Tally, Timer,
+};
 use crate::client_ip::ClientKey;
 
 impl Registry {
@@ -15,20 +18,21 @@ impl Registry {
     pub(super) fn create(
         &mut self,
         (from, client): (ConnectionId, ClientKey),
-        typed: bool,
-        link_slot: Option<Slot>,
+        (typed, link_slot, return_slot): (bool, Option<Slot>, Option<Slot>),
+        prepared: Prepared,
         now: Instant,
     ) {
         let of_client = self.mailboxes_by_client.get(&client).copied().unwrap_or(0);
         if of_client >= self.most_mailboxes_per_client {
             return self.handle_refusal(from, CloseReason::RateLimited, None, now);
         }
-        let slot_is_taken = link_slot.is_some_and(|slot| self.link_slots.contains_key(&slot));
+        let slot_is_taken = link_slot.is_some_and(|slot| self.link_slots.contains_key(&slot))
+            || return_slot.is_some_and(|slot| self.return_slots.contains_key(&slot));
         if self.mailboxes.len() >= self.most_mailboxes || slot_is_taken {
             return self.handle_refusal(from, CloseReason::Busy, None, now);
         }
         let id = MailboxId(self.last_mailbox + 1);
-        let nameplate = if typed { self.nameplates.allocate(id, &mut self.entropy, now) } else { None };
+        let nameplate = if typed { self.assign(id, prepared, now) } else { None };
         if typed && nameplate.is_none() {
             return self.handle_refusal(from, CloseReason::Busy, None, now);
         }
@@ -45,21 +49,40 @@ impl Registry {
             mailbox.open(Door::Link, DoorName::Slot(slot), now, ttl);
             self.arm(now + ttl, Timer::Door(id, DoorKind::Link));
         }
+        if let Some(slot) = return_slot {
+            self.return_slots.insert(slot, id);
+            mailbox.return_slot = Some(slot);
+        }
         self.mailboxes.insert(id, mailbox);
         *self.mailboxes_by_client.entry(client).or_default() += 1;
         self.place(from, Place::Sender(id));
+        // The other instances know of it already: its names had to be reserved first.
         self.deliver(from, ServerMessage::Created { nameplate, ttl: whole_seconds(ttl) });
     }
 
+    /// Gives a mailbox its nameplate: the one that was reserved, or any.
+    fn assign(&mut self, id: MailboxId, prepared: Prepared, now: Instant) -> Option<Nameplate> {
+        match prepared.nameplate {
+            Some(reserved) => {
+                self.nameplates.take(reserved, id);
+                Some(reserved)
+            }
+            None => self.nameplates.allocate(id, &mut self.entropy, now),
+        }
+    }
+
+    /// A nameplate that could be reserved among all instances.
+    pub(crate) fn propose_nameplate(&mut self, least_digits: u32, now: Instant) -> Option<Nameplate> {
+        self.nameplates.propose(least_digits, &mut self.entropy, now)
+    }
+
     /// Opens another typed door, and gives the link door its whole life again.
-    pub(super) fn open_door(&mut self, id: MailboxId, from: ConnectionId, now: Instant) {
-        let Some(mailbox) = self.mailboxes.get_mut(&id) else { return };
-        let may =
-            mailbox.confirmed.is_none() && mailbox.door(Door::Typed).is_none() && mailbox.reopenings > 0;
-        if !may {
+    pub(super) fn open_door(&mut self, id: MailboxId, from: ConnectionId, prepared: Prepared, now: Instant) {
+        if !self.may_open_door(from) {
             return self.handle_refusal(from, CloseReason::BadMessage, None, now);
         }
-        let Some(nameplate) = self.nameplates.allocate(id, &mut self.entropy, now) else {
+        let assigned = self.assign(id, prepared, now);
+        let (Some(nameplate), Some(mailbox)) = (assigned, self.mailboxes.get_mut(&id)) else {
             return self.handle_refusal(from, CloseReason::Busy, None, now);
         };
         let ttl = self.times.code_ttl;
@@ -72,24 +95,55 @@ impl Registry {
         self.arm(now + ttl, Timer::Door(id, DoorKind::Typed));
         let created = ServerMessage::Created { nameplate: Some(nameplate), ttl: whole_seconds(ttl) };
         self.deliver(from, created);
+        self.share_session(id, now);
+    }
+
+    /// Whether this socket may ask for another typed door now.
+    pub(crate) fn may_open_door(&self, from: ConnectionId) -> bool {
+        let Some(Connection { place: Place::Sender(id), .. }) = self.connections.get(&from) else {
+            return false;
+        };
+        self.mailboxes.get(id).is_some_and(|mailbox| {
+            mailbox.confirmed.is_none() && mailbox.door(Door::Typed).is_none() && mailbox.reopenings > 0
+        })
+    }
+
+    /// The number that the next attempt at a door of this registry would have, if one could begin.
+    pub(crate) fn next_attempt(&self, at: Claim, now: Instant) -> Option<u32> {
+        let (id, kind) = self.find(at)?;
+        let mailbox = self.mailboxes.get(&id)?;
+        let door = mailbox.door(kind.into())?;
+        let is_free = door.attempt.is_none() && door.expires_at > now;
+        is_free.then(|| mailbox.attempts(kind.into()).saturating_add(1))
+    }
+
+    fn find(&self, at: Claim) -> Option<(MailboxId, DoorKind)> {
+        match at {
+            Claim::Nameplate(nameplate) => self.nameplates.find(nameplate).map(|id| (id, DoorKind::Typed)),
+            Claim::Slot(slot) => self.link_slots.get(&slot).map(|id| (*id, DoorKind::Link)),
+        }
     }
 
     /// Puts a receiver into a door, if there is one and it is free.
-    pub(super) fn claim(&mut self, (from, client): (ConnectionId, ClientKey), at: Claim, now: Instant) {
-        let found = match at {
-            Claim::Nameplate(nameplate) => self.nameplates.find(nameplate).map(|id| (id, DoorKind::Typed)),
-            Claim::Slot(slot) => self.link_slots.get(&slot).map(|id| (*id, DoorKind::Link)),
-        };
-        let free = found.and_then(|(id, kind)| {
+    pub(super) fn claim(
+        &mut self,
+        (from, client): (ConnectionId, ClientKey),
+        at: Claim,
+        prepared: Prepared,
+        now: Instant,
+    ) {
+        let free = self.find(at).and_then(|(id, kind)| {
             let mailbox = self.mailboxes.get_mut(&id)?;
             let door = mailbox.door(kind.into())?;
             let is_free = door.attempt.is_none() && door.expires_at > now;
             is_free.then_some((id, kind, mailbox))
         });
         let Some((id, kind, mailbox)) = free else { return self.refuse_claim(from, client, now) };
-        let number = mailbox.next_attempt(kind.into());
+        let number = mailbox.next_attempt(kind.into(), prepared.attempt);
+        let is_vacant = mailbox.sender.is_none();
         let Some(door) = mailbox.door_mut(kind.into()) else { return };
-        let until = door.rests_until;
+        // A sender whose socket broke has a moment to come back before its receiver is turned away.
+        let until = if is_vacant { now + RETURN_WAIT } else { door.rests_until };
         door.attempt = Some(Attempt {
             number,
             receiver: Some(from),
@@ -112,10 +166,13 @@ impl Registry {
             *place = Place::Refused;
         }
         self.actions.push_back(Action::Charge { client, fault: Fault::FailedClaim });
-        self.arm(now + self.times.refusal_delay, Timer::Refusal(from));
+        // The instance that this socket is at waits instead, from when the claim came.
+        let is_here = self.connections.get(&from).is_some_and(|connection| !connection.is_remote);
+        let delay = if is_here { self.times.refusal_delay } else { Duration::ZERO };
+        self.arm(now + delay, Timer::Refusal(from));
     }
 
-    fn pair(&mut self, id: MailboxId, kind: DoorKind, number: u32, now: Instant) {
+    pub(super) fn pair(&mut self, id: MailboxId, kind: DoorKind, number: u32, now: Instant) {
         let confirm_by = now + self.times.confirm;
         let Some(mailbox) = self.mailboxes.get_mut(&id) else { return };
         let sender = mailbox.sender;
@@ -165,6 +222,7 @@ impl Registry {
         if let Some(name) = name {
             self.release(id, name, now);
         }
+        self.share_session(id, now);
         for other in [Door::Typed, Door::Link] {
             if other != door {
                 self.close_door(id, other, CloseReason::OtherDoor, now);
@@ -255,14 +313,18 @@ impl Registry {
             self.close_door(id, door, CloseReason::Exhausted, now);
         } else if expired {
             self.close_door(id, door, CloseReason::Expired, now);
+        } else {
+            self.share_session(id, now);
         }
     }
 
     /// Begins an attempt that was held back, or ends one that was not confirmed in time.
     pub(super) fn attempt_due(&mut self, id: MailboxId, door: Door, number: u32, now: Instant) {
         let Some(mailbox) = self.mailboxes.get_mut(&id) else { return };
+        let is_vacant = mailbox.sender.is_none();
         let Some(attempt) = mailbox.attempt_mut(door, number) else { return };
         match (attempt.stage, DoorKind::of(door)) {
+            (Stage::Held { until }, Some(_)) if until <= now && is_vacant => self.turn_away(id, door, now),
             (Stage::Held { until }, Some(kind)) if until <= now => self.pair(id, kind, number, now),
             (Stage::Paired { confirm_by }, _) if confirm_by <= now => {
                 self.soft_drop(id, door, CloseReason::ConfirmTimeout, now);
@@ -282,16 +344,17 @@ impl Registry {
     /// Ends a session whose sender has no door, asked for none, and met nobody.
     pub(super) fn doorless_due(&mut self, id: MailboxId, now: Instant) {
         let Some(mailbox) = self.mailboxes.get(&id) else { return };
-        if !mailbox.has_door()
-            && mailbox.confirmed.is_none()
-            && let Some(sender) = mailbox.sender
-        {
-            self.handle_refusal(sender, CloseReason::Expired, None, now);
+        if mailbox.has_door() || mailbox.confirmed.is_some() {
+            return;
+        }
+        match mailbox.sender {
+            Some(sender) => self.handle_refusal(sender, CloseReason::Expired, None, now),
+            None => self.remove_mailbox(id, now),
         }
     }
 
     /// Closes a door, tells the sender, and ends the session when no door is left and none can come.
-    fn close_door(&mut self, id: MailboxId, door: Door, reason: CloseReason, now: Instant) {
+    pub(super) fn close_door(&mut self, id: MailboxId, door: Door, reason: CloseReason, now: Instant) {
         let Some(mailbox) = self.mailboxes.get_mut(&id) else { return };
         let Some(state) = mailbox.close(door) else { return };
         let (sender, is_pair) = (mailbox.sender, mailbox.confirmed.is_some());
@@ -301,45 +364,71 @@ impl Registry {
         if let Some(attempt) = state.attempt.filter(|_| reason == CloseReason::OtherDoor) {
             self.dismiss(attempt.receiver, (door, attempt.number), CloseReason::NoSuchCode);
         }
-        let Some(sender) = sender else { return };
-        self.deliver(sender, ServerMessage::DoorClosed { door, reason });
-        if !has_future && may_reopen {
-            self.arm(now + DOORLESS, Timer::Doorless(id));
-        } else if !has_future {
-            self.actions.push_back(Action::Close { connection: sender, reason });
-            self.handle_disconnect(sender, now);
+        self.share_session(id, now);
+        if let Some(sender) = sender {
+            self.deliver(sender, ServerMessage::DoorClosed { door, reason });
+        }
+        if has_future {
+            return;
+        }
+        match sender {
+            _ if may_reopen => self.arm(now + DOORLESS, Timer::Doorless(id)),
+            Some(sender) => {
+                self.actions.push_back(Action::Close { connection: sender, reason });
+                self.handle_disconnect(sender, now);
+            }
+            None => self.remove_mailbox(id, now),
         }
     }
 
     /// Forgets a session.
     pub(super) fn remove_mailbox(&mut self, id: MailboxId, now: Instant) {
         let Some(mut mailbox) = self.mailboxes.remove(&id) else { return };
+        if let Some(return_slot) = mailbox.return_slot {
+            self.return_slots.remove(&return_slot);
+            self.actions.push_back(Action::Share(Shared::Session { return_slot, session: None }));
+        }
         for door in [Door::Typed, Door::Link] {
             if let Some(state) = mailbox.close(door) {
                 self.release(id, state.name, now);
             }
         }
-        if let Some(count) = self.mailboxes_by_client.get_mut(&mailbox.client) {
+        self.uncount(mailbox.client);
+    }
+
+    /// One session of a client is over.
+    pub(super) fn uncount(&mut self, client: ClientKey) {
+        if let Some(count) = self.mailboxes_by_client.get_mut(&client) {
             *count -= 1;
             if *count == 0 {
-                self.mailboxes_by_client.remove(&mailbox.client);
+                self.mailboxes_by_client.remove(&client);
             }
         }
     }
 
     fn release(&mut self, id: MailboxId, name: DoorName, now: Instant) {
-        match name {
+        let was_own = match name {
             DoorName::Nameplate(nameplate) => self.nameplates.release(nameplate, id, now),
             DoorName::Slot(slot) => {
-                if self.link_slots.get(&slot) == Some(&id) {
+                let is_own = self.link_slots.get(&slot) == Some(&id);
+                if is_own {
                     self.link_slots.remove(&slot);
                 }
+                is_own
             }
+        };
+        if was_own {
+            self.actions.push_back(Action::Share(Shared::Released(name)));
         }
     }
 
     /// Tells a receiver that its attempt is over, and closes its socket.
-    fn dismiss(&mut self, receiver: Option<ConnectionId>, (door, attempt): (Door, u32), reason: CloseReason) {
+    pub(super) fn dismiss(
+        &mut self,
+        receiver: Option<ConnectionId>,
+        (door, attempt): (Door, u32),
+        reason: CloseReason,
+    ) {
         if let Some(connection) = receiver {
             self.tell_left(receiver, door, attempt, reason);
             self.actions.push_back(Action::Close { connection, reason });
@@ -354,7 +443,7 @@ impl Registry {
     }
 }
 
-fn whole_seconds(duration: Duration) -> u32 {
+pub(super) fn whole_seconds(duration: Duration) -> u32 {
     u32::try_from(duration.as_secs()).unwrap_or(u32::MAX)
 }
 
@@ -362,7 +451,10 @@ fn whole_seconds(duration: Duration) -> u32 {
 const MOST_REOPENINGS: u32 = 2;
 
 /// How many receivers may come to a typed door and leave without a proof (PROTOCOL.md §4).
-const MOST_SOFT_DROPS: u32 = 3;
+pub(super) const MOST_SOFT_DROPS: u32 = 3;
+
+/// How long a receiver waits in the door of a sender whose socket broke: its client gives up after 15 s.
+pub(super) const RETURN_WAIT: Duration = Duration::from_secs(10);
 
 /// How long a sender whose last door closed has to ask for another: its client does so at once.
 pub(super) const DOORLESS: Duration = Duration::from_secs(30);

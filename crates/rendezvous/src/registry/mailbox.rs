@@ -24,6 +24,8 @@ pub(super) struct Mailbox {
     pub(super) confirmed: Option<Door>,
     /// How often a typed door may still be opened.
     pub(super) reopenings: u32,
+    /// By what the sender comes back when its socket broke.
+    pub(super) return_slot: Option<Slot>,
     typed: DoorSlot,
     link: DoorSlot,
 }
@@ -52,7 +54,7 @@ pub(super) struct DoorState {
 
 /// What a receiver names to find a door.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum DoorName {
+pub(crate) enum DoorName {
     /// Of a typed door.
     Nameplate(Nameplate),
     /// Of a link door.
@@ -101,6 +103,7 @@ impl Mailbox {
             sender: Some(sender),
             confirmed: None,
             reopenings: 0,
+            return_slot: None,
             typed: DoorSlot::default(),
             link: DoorSlot::default(),
         }
@@ -143,10 +146,26 @@ impl Mailbox {
         self.door_mut(door)?.attempt.as_mut().filter(|attempt| attempt.number == number)
     }
 
-    /// The number of the next attempt at a door.
-    pub(super) fn next_attempt(&mut self, door: Door) -> u32 {
+    /// How many attempts there were at a door, over all that stood in its place.
+    pub(super) fn attempts(&self, door: Door) -> u32 {
+        match door {
+            Door::Typed => self.typed.attempts,
+            Door::Link => self.link.attempts,
+            Door::Meeting => 0,
+        }
+    }
+
+    /// Attempts at a door that there were elsewhere.
+    pub(super) fn set_attempts(&mut self, door: Door, attempts: u32) {
+        if let Some(slot) = self.slot_mut(door) {
+            slot.attempts = attempts;
+        }
+    }
+
+    /// The number of the next attempt at a door, at least `least`.
+    pub(super) fn next_attempt(&mut self, door: Door, least: u32) -> u32 {
         self.slot_mut(door).map_or(0, |slot| {
-            slot.attempts += 1;
+            slot.attempts = slot.attempts.saturating_add(1).max(least);
             slot.attempts
         })
     }

@@ -112,6 +112,22 @@ impl Meetings {
         other.map(|other| (other, meeting.pairing))
     }
 
+    /// The meetings at which somebody is.
+    pub(super) fn occupied(&self) -> Vec<Slot> {
+        let occupied = self.by_slot.iter().filter(|(_, meeting)| meeting.emptied_at.is_none());
+        occupied.map(|(slot, _)| *slot).collect()
+    }
+
+    /// Who is at a meeting.
+    pub(super) fn present(&self, slot: Slot) -> Vec<ConnectionId> {
+        let meeting = self.by_slot.get(&slot);
+        meeting
+            .iter()
+            .flat_map(|meeting| [meeting.sender.connection, meeting.receiver.connection])
+            .flatten()
+            .collect()
+    }
+
     /// Where a body of `len` bytes goes that `role` sent for pairing number `attempt`.
     pub(super) fn pass(
         &mut self,

@@ -57,10 +57,22 @@ impl Nameplates {
         entropy: &mut dyn FnMut() -> u64,
         now: Instant,
     ) -> Option<Nameplate> {
+        let nameplate = self.propose(Nameplate::MIN_DIGITS, entropy, now)?;
+        self.hold(nameplate, Holder::Door(mailbox));
+        Some(nameplate)
+    }
+
+    /// Draws a nameplate of so many digits, or more when half of those are taken here, that nobody has here.
+    pub(super) fn propose(
+        &mut self,
+        least_digits: u32,
+        entropy: &mut dyn FnMut() -> u64,
+        now: Instant,
+    ) -> Option<Nameplate> {
         self.wake(now);
         let shortest =
             (Nameplate::MIN_DIGITS..=Nameplate::MAX_DIGITS).find(|digits| self.has_room(*digits))?;
-        let first = (shortest + u32::from(self.is_longer)).min(Nameplate::MAX_DIGITS);
+        let first = (shortest + u32::from(self.is_longer)).max(least_digits).min(Nameplate::MAX_DIGITS);
         for digits in first..=Nameplate::MAX_DIGITS {
             let count = Nameplate::count_of(digits);
             if !self.has_room(digits) {
@@ -70,12 +82,27 @@ impl Nameplates {
                 let index = u32::try_from(entropy() % u64::from(count)).ok()?;
                 let nameplate = Nameplate::nth(digits, index)?;
                 if !self.holders.contains_key(&nameplate) {
-                    self.hold(nameplate, Holder::Door(mailbox));
                     return Some(nameplate);
                 }
             }
         }
         None
+    }
+
+    /// Gives `mailbox` a nameplate that was reserved for it among all instances.
+    pub(super) fn take(&mut self, nameplate: Nameplate, mailbox: MailboxId) {
+        if let Some(holder) = self.holders.get_mut(&nameplate) {
+            *holder = Holder::Door(mailbox);
+        } else {
+            self.hold(nameplate, Holder::Door(mailbox));
+        }
+    }
+
+    /// Ends `mailbox`'s use of a nameplate that another instance has now.
+    pub(super) fn hand_over(&mut self, nameplate: Nameplate, mailbox: MailboxId) {
+        if self.find(nameplate) == Some(mailbox) {
+            self.remove(nameplate);
+        }
     }
 
     /// The mailbox whose typed door this is.
@@ -86,12 +113,15 @@ impl Nameplates {
         }
     }
 
-    /// Ends `mailbox`'s use of its nameplate, which then rests. Nothing happens when it is not its own any more.
-    pub(super) fn release(&mut self, nameplate: Nameplate, mailbox: MailboxId, now: Instant) {
-        if self.find(nameplate) == Some(mailbox) {
+    /// Ends `mailbox`'s use of its nameplate, which then rests. Nothing happens when it is not its own any more; tells
+    /// whether it was.
+    pub(super) fn release(&mut self, nameplate: Nameplate, mailbox: MailboxId, now: Instant) -> bool {
+        let is_own = self.find(nameplate) == Some(mailbox);
+        if is_own {
             self.holders.insert(nameplate, Holder::Resting);
             self.resting.push_back((now + self.rest, nameplate));
         }
+        is_own
     }
 
     fn has_room(&self, digits: u32) -> bool {
@@ -113,10 +143,16 @@ impl Nameplates {
             && until <= now
         {
             self.resting.pop_front();
-            self.holders.remove(&nameplate);
-            if let Some(taken) = self.taken_by_length.get_mut(&nameplate.digits()) {
-                *taken -= 1;
+            if self.holders.get(&nameplate) == Some(&Holder::Resting) {
+                self.remove(nameplate);
             }
+        }
+    }
+
+    fn remove(&mut self, nameplate: Nameplate) {
+        self.holders.remove(&nameplate);
+        if let Some(taken) = self.taken_by_length.get_mut(&nameplate.digits()) {
+            *taken -= 1;
         }
     }
 }

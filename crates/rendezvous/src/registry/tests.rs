@@ -7,6 +7,8 @@ use wire::signaling::{Claim, Outcome};
 use super::doors::DOORLESS;
 use super::*;
 
+mod returning;
+
 /// A registry, its clock, and what every socket was told.
 struct Bench {
     registry: Registry,
@@ -15,6 +17,7 @@ struct Bench {
     closed: HashMap<ConnectionId, CloseReason>,
     faults: Vec<Fault>,
     counted: Vec<Tally>,
+    shared: Vec<Shared>,
     last_connection: u64,
 }
 
@@ -44,6 +47,7 @@ impl Bench {
             closed: HashMap::new(),
             faults: Vec::new(),
             counted: Vec::new(),
+            shared: Vec::new(),
             last_connection: 0,
         }
     }
@@ -92,6 +96,7 @@ impl Bench {
                 }
                 Action::Charge { fault, .. } => self.faults.push(fault),
                 Action::Count(event) => self.counted.push(event),
+                Action::Share(shared) => self.shared.push(shared),
             }
         }
     }
@@ -148,7 +153,7 @@ impl Bench {
 }
 
 fn create(typed: bool, link_slot: Option<Slot>) -> ClientMessage {
-    ClientMessage::Create { v: 1, typed, link_slot, token: None }
+    ClientMessage::Create { v: 1, typed, link_slot, token: None, return_slot: None }
 }
 
 fn meet(role: Role) -> ClientMessage {
@@ -715,7 +720,7 @@ fn what_only_the_other_side_may_say_is_a_bad_message() {
 fn another_version_is_refused() {
     let mut bench = Bench::new();
     let messages = [
-        ClientMessage::Create { v: 2, typed: true, link_slot: None, token: None },
+        ClientMessage::Create { v: 2, typed: true, link_slot: None, token: None, return_slot: None },
         ClientMessage::Claim { v: 0, at: Claim::Slot(link_slot()) },
         ClientMessage::Meet { v: 2, slot: meeting_slot(), role: Role::Sender },
     ];

@@ -176,7 +176,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
 
     /// Creates a session with a typed door.
     pub(crate) async fn create(&mut self) -> Nameplate {
-        self.say(ClientMessage::Create { v: 1, typed: true, link_slot: None, token: None }).await;
+        self.say(ClientMessage::Create {
+            v: 1,
+            typed: true,
+            link_slot: None,
+            token: None,
+            return_slot: None,
+        })
+        .await;
         let heard = self.hear().await;
         let ServerMessage::Created { nameplate: Some(nameplate), .. } = heard else { panic!("{heard:?}") };
         nameplate

@@ -17,7 +17,9 @@ pub(super) fn meeting(error: ConnectError, direction: Direction, server: &str) -
     let server = server.to_owned();
     match error {
         ConnectError::Unreachable(source) => Error::ServerUnreachable { server, source: source.into() },
-        ConnectError::ServerLost(_) | ConnectError::Unreadable(_) => Error::ServerLost { server },
+        ConnectError::ServerLost(_) | ConnectError::Forgotten | ConnectError::Unreadable(_) => {
+            Error::ServerLost { server }
+        }
         ConnectError::Refused { reason, retry_after } => Error::ServerRefused { server, reason, retry_after },
         // A sender knows for how long its code was open, and says so itself.
         ConnectError::NoSuchCode | ConnectError::Expired => Error::NoSuchCode,

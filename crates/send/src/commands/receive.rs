@@ -108,7 +108,9 @@ async fn meet(
             let connection = Connection::connect(&url, CONNECT_DEADLINE).await;
             let connection = connection.map_err(|error| failed(ConnectError::Unreachable(error)))?;
             let tell = |step| tell_work(step, reporter);
-            connect::claim(connection, Claim::Slot(slot), link.password(), tell).await.map_err(failed)
+            Box::pin(connect::claim(connection, Claim::Slot(slot), link.password(), tell))
+                .await
+                .map_err(failed)
         }
         Ticket::Code(code) => {
             let mut tried = open_tried(reporter);
@@ -127,7 +129,7 @@ async fn meet(
                 }
             };
             let at = Claim::Nameplate(code.nameplate());
-            let met = connect::claim(connection, at, code.password(), tell).await;
+            let met = Box::pin(connect::claim(connection, at, code.password(), tell)).await;
             met.map_err(|error| failure::meeting(error, Direction::Receive, &server))
         }
     }

@@ -45,6 +45,7 @@ pub async fn run(
     let met = match unless_cancelled(cancel, Box::pin(meeting.wait(config, reporter))).await {
         Ok(met) => met,
         Err(error) => {
+            meeting.close_doors().await;
             meeting.place.close().await;
             return Err(error);
         }
@@ -183,6 +184,13 @@ impl Meeting {
         Doors::request(connection, config.typed, link, config.token.as_ref()).await.map_err(failed)
     }
 
+    /// Lets go of the code, so that nobody waits for this side to come back to it.
+    async fn close_doors(&mut self) {
+        if let Some(doors) = self.doors.take() {
+            doors.close().await;
+        }
+    }
+
     /// Shows codes until somebody has proved one. A rendezvous that asks for patience gets some.
     async fn wait(&mut self, config: &Config, reporter: &dyn Reporter) -> Result<Met, Error> {
         let mut waits = 0;
@@ -191,12 +199,14 @@ impl Meeting {
                 Some(doors) => doors,
                 None => self.request_doors(config).await?,
             };
+            let doors = self.doors.insert(doors);
             let (link, place, ttl) = (&self.link, &mut self.place, &mut self.ttl);
             let mut guide = Guide { config, link, place, ttl, reporter };
             let error = match doors.meet(|visit| guide.tell(visit)).await {
                 Ok(met) => return Ok(met),
                 Err(error) => error,
             };
+            self.doors = None;
             if let ConnectError::Refused { retry_after: Some(retry_after), .. } = error
                 && retry_after <= PATIENCE
                 && waits < MAX_WAITS
@@ -245,6 +255,8 @@ impl Guide<'_> {
             Visit::Working => self.reporter.report(Event::Warning(Warning::ServerGuarded)),
             Visit::Knocked => self.reporter.report(Event::PeerKnocked),
             Visit::Failed(failure) => self.reporter.report(Event::AttemptFailed(failure)),
+            Visit::Away => self.reporter.report(Event::Warning(Warning::ServerAway)),
+            Visit::Back => self.reporter.report(Event::Warning(Warning::ServerBack)),
         }
     }
 

@@ -1,13 +1,16 @@
 //! The receiver's way in: claim a door, prove the password, believe the sender only when it has done the same.
 
-use tokio::time::timeout;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout};
 use wire::code::Password;
-use wire::handshake::Receiver;
+use wire::handshake::{Confirmed, Receiver};
 use wire::pow::Search;
 use wire::signaling::{
     Challenge, Claim, ClientMessage, CloseReason, Door, IceServer, SIGNALING_VERSION, ServerMessage,
 };
 
+use super::rejoin::{FIRST_BACKOFF, jittered};
 use super::search::search;
 use super::{ConnectError, Met, Pairing, STEP_DEADLINE, refused, rejoin};
 use crate::entropy;
@@ -22,28 +25,24 @@ pub enum Step {
     Proving,
 }
 
-/// Claims the door at `at` and completes the handshake with `password`. When the way to the sender breaks after the proof was
-/// sent, the sender's answer is heard where both meet again.
+/// Claims the door at `at` and completes the handshake with `password`. When the rendezvous goes away before the proof was
+/// sent, the door is claimed again, perhaps at another instance; when it does after that, the sender's answer is heard where
+/// both meet again.
 ///
 /// `tell` hears what the user has to know meanwhile.
 ///
 /// # Errors
 /// [`ConnectError`]; [`ConnectError::WrongCode`] when the sender says so, or cannot prove itself.
 pub async fn claim(
-    mut connection: Connection,
+    connection: Connection,
     at: Claim,
     password: &Password,
     mut tell: impl FnMut(Step),
 ) -> Result<Met, ConnectError> {
-    connection.send(&ClientMessage::Claim { v: SIGNALING_VERSION, at }).await?;
-    let (door, attempt, ice_servers) = paired(&mut connection, &mut tell).await?;
-    let mut pairing = Pairing { connection, door, attempt };
-
-    let (receiver, hello) = Receiver::new(password, &at, entropy::seed()?);
-    pairing.send(&hello).await?;
-    let (confirmed, proof) = receiver.receive_hello(&step(&mut pairing).await?)?;
+    let server = connection.server().clone();
+    let Ready { mut pairing, confirmed, proof, ice_servers } =
+        persist(connection, at, password, &mut tell).await?;
     tell(Step::Proving);
-    let server = pairing.connection.server().clone();
     let answer = match pairing.send(&proof).await {
         Ok(()) => step(&mut pairing).await,
         Err(error) => Err(error),
@@ -61,6 +60,73 @@ pub async fn claim(
         }
         Err(error) => Err(error),
     }
+}
+
+/// A receiver that has everything but said nothing that costs a guess.
+struct Ready {
+    pairing: Pairing,
+    confirmed: Confirmed,
+    proof: Vec<u8>,
+    ice_servers: Vec<IceServer>,
+}
+
+/// Claims until the proof is ready, as often as the rendezvous goes away meanwhile. What is told in the end is what broke
+/// first: a code that nobody has any more is a consequence of that.
+async fn persist(
+    connected: Connection,
+    at: Claim,
+    password: &Password,
+    tell: &mut impl FnMut(Step),
+) -> Result<Ready, ConnectError> {
+    let server = connected.server().clone();
+    let deadline = Instant::now() + RETRY_DEADLINE;
+    let mut first = None;
+    let mut next = Some(connected);
+    loop {
+        if let Some(connection) = next.take() {
+            let error = match approach(connection, at, password, tell).await {
+                Ok(ready) => return Ok(ready),
+                Err(error) => error,
+            };
+            tracing::info!(%error, "the claim came to nothing");
+            let may_pass = is_passing(&error);
+            first.get_or_insert(error);
+            if !may_pass {
+                break;
+            }
+        }
+        if Instant::now() >= deadline {
+            break;
+        }
+        sleep(jittered(FIRST_BACKOFF)?).await;
+        next = Connection::connect(&server, RECONNECT_DEADLINE).await.ok();
+    }
+    Err(first.unwrap_or(ConnectError::PeerLeft))
+}
+
+/// Whether the rendezvous went away, and may be back, or another instance of it there.
+fn is_passing(error: &ConnectError) -> bool {
+    matches!(
+        error,
+        ConnectError::ServerLost(SignalingError::Lost | SignalingError::Closed(CloseReason::GoingAway))
+            | ConnectError::Refused { reason: CloseReason::GoingAway, .. }
+    )
+}
+
+/// Claims, and goes as far as that proves nothing yet.
+async fn approach(
+    mut connection: Connection,
+    at: Claim,
+    password: &Password,
+    tell: &mut impl FnMut(Step),
+) -> Result<Ready, ConnectError> {
+    connection.send(&ClientMessage::Claim { v: SIGNALING_VERSION, at }).await?;
+    let (door, attempt, ice_servers) = paired(&mut connection, tell).await?;
+    let mut pairing = Pairing { connection, door, attempt };
+    let (receiver, hello) = Receiver::new(password, &at, entropy::seed()?);
+    pairing.send(&hello).await?;
+    let (confirmed, proof) = receiver.receive_hello(&step(&mut pairing).await?)?;
+    Ok(Ready { pairing, confirmed, proof, ice_servers })
 }
 
 async fn step(pairing: &mut Pairing) -> Result<Vec<u8>, ConnectError> {
@@ -111,3 +177,9 @@ async fn answer(connection: &mut Connection) -> Result<Answer, ConnectError> {
         }
     }
 }
+
+/// How long a receiver that has proved nothing looks for a rendezvous that went away.
+const RETRY_DEADLINE: Duration = Duration::from_secs(10);
+
+/// How long that may take to accept a connection.
+const RECONNECT_DEADLINE: Duration = Duration::from_secs(3);

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
+use url::Url;
 use wire::code::{Code, Password};
 use wire::doors::{Closed, Output, Place};
-use wire::signaling::CloseReason;
+use wire::signaling::{CloseReason, Slot};
 
+use super::rejoin::{FIRST_BACKOFF, LONGEST_BACKOFF, LONGEST_REQUEST, jittered};
 use super::search::search;
 use super::{ConnectError, Met, Pairing, refused};
 use crate::config::{Token, Typed};
@@ -41,13 +43,22 @@ pub enum Visit {
     Knocked,
     /// Somebody failed.
     Failed(AttemptFailure),
+    /// The way to the rendezvous broke. The doors are kept for a while, and this side is on its way back.
+    Away,
+    /// This side has its doors again.
+    Back,
 }
 
 /// The open doors of one sender.
 #[derive(Debug)]
 pub struct Doors {
-    connection: Connection,
+    connection: Option<Connection>,
+    server: Url,
+    /// When the doors that were opened last close.
+    open_until: Option<Instant>,
     machine: wire::doors::Doors,
+    is_away: bool,
+    backoff: Duration,
     /// From which the machine's times are measured.
     since: Instant,
 }
@@ -65,37 +76,98 @@ impl Doors {
         token: Option<&Token>,
     ) -> Result<Self, ConnectError> {
         let token = token.map(|token| token.as_str().to_owned());
-        let machine = wire::doors::Doors::new(typed, link, token, Duration::ZERO);
-        let mut doors = Self { connection, machine, since: Instant::now() };
+        let return_slot = Some(Slot::new(entropy::bytes()?));
+        let machine = wire::doors::Doors::new(typed, link, token, return_slot, Duration::ZERO);
+        let server = connection.server().clone();
+        let connection = Some(connection);
+        let mut doors = Self {
+            connection,
+            server,
+            open_until: None,
+            machine,
+            is_away: false,
+            backoff: FIRST_BACKOFF,
+            since: Instant::now(),
+        };
         doors.obey(&mut |_| ()).await?;
         Ok(doors)
+    }
+
+    /// Says goodbye, so that the doors close at once.
+    pub async fn close(self) {
+        if let Some(connection) = self.connection {
+            connection.close().await;
+        }
     }
 
     /// Waits until somebody has proved that they know the password of a door. `tell` hears what happens meanwhile.
     ///
     /// # Errors
     /// [`ConnectError::Expired`], [`ConnectError::Exhausted`], or what the rendezvous did.
-    pub async fn meet(mut self, mut tell: impl FnMut(Visit)) -> Result<Met, ConnectError> {
+    pub async fn meet(&mut self, mut tell: impl FnMut(Visit)) -> Result<Met, ConnectError> {
         loop {
-            let late = async {
-                match self.machine.deadline() {
-                    Some(deadline) => sleep_until(self.since + deadline).await,
-                    None => std::future::pending().await,
+            match self.step(&mut tell).await {
+                Ok(None) => {}
+                Ok(Some(met)) => return Ok(met),
+                Err(error) if self.machine.may_return() && is_passing(&error) => {
+                    if !self.is_away {
+                        self.is_away = true;
+                        tell(Visit::Away);
+                    }
+                    self.reconnect(error).await?;
                 }
-            };
-            tokio::select! {
-                message = self.connection.recv() => {
-                    self.machine.handle_message(message?, self.since.elapsed(), entropy::seed()?);
-                }
-                () = late => self.machine.handle_time(self.since.elapsed()),
+                Err(error) => return Err(error),
             }
-            if let Some((session, place)) = self.obey(&mut tell).await? {
-                let Place { door, attempt, ice_servers } = place;
-                let server = self.connection.server().clone();
-                let pairing = Some(Pairing { connection: self.connection, door, attempt });
-                return Ok(Met { session, server, pairing, ice_servers });
+            if self.is_away && self.connection.is_some() && !self.machine.is_returning() {
+                (self.is_away, self.backoff) = (false, FIRST_BACKOFF);
+                tell(Visit::Back);
             }
         }
+    }
+
+    /// Hears one thing, and does what comes of it.
+    async fn step(&mut self, tell: &mut impl FnMut(Visit)) -> Result<Option<Met>, ConnectError> {
+        // What there is to say after coming back.
+        if let Some(met) = self.obey(tell).await? {
+            return Ok(Some(self.met(met)));
+        }
+        let due = self.machine.deadline().map(|deadline| self.since + deadline);
+        let late = async {
+            match due {
+                Some(due) => sleep_until(due).await,
+                None => std::future::pending().await,
+            }
+        };
+        let connection = self.connection.as_mut().ok_or(SignalingError::Lost)?;
+        tokio::select! {
+            message = connection.recv() => {
+                self.machine.handle_message(message?, self.since.elapsed(), entropy::seed()?);
+            }
+            () = late => self.machine.handle_time(self.since.elapsed()),
+        }
+        Ok(self.obey(tell).await?.map(|met| self.met(met)))
+    }
+
+    fn met(&mut self, (session, place): (wire::handshake::Session, Place)) -> Met {
+        let Place { door, attempt, ice_servers } = place;
+        let pairing = self.connection.take().map(|connection| Pairing { connection, door, attempt });
+        Met { session, server: self.server.clone(), pairing, ice_servers }
+    }
+
+    /// Connects again, to ask for the doors; until they would have closed.
+    async fn reconnect(&mut self, broken: ConnectError) -> Result<(), ConnectError> {
+        let asked = if let ConnectError::Refused { retry_after, .. } = broken { retry_after } else { None };
+        let wait = asked.map_or_else(|| jittered(self.backoff), |asked| Ok(asked.min(LONGEST_REQUEST)))?;
+        if self.open_until.is_none_or(|until| Instant::now() + wait >= until) {
+            return Err(broken);
+        }
+        sleep(wait).await;
+        self.backoff = LONGEST_BACKOFF.min(self.backoff * 2);
+        self.connection = Connection::connect(&self.server, RECONNECT_DEADLINE).await.ok();
+        if self.connection.is_some() {
+            self.machine.handle_return(self.since.elapsed());
+        }
+        Ok(())
     }
 
     /// Does what the machine wants done.
@@ -106,8 +178,14 @@ impl Doors {
         let mut broken = None;
         while let Some(output) = self.machine.poll_output() {
             match output {
-                Output::Say(message) => broken = broken.or(self.connection.send(&message).await.err()),
+                Output::Say(message) => {
+                    broken = broken.or(match &mut self.connection {
+                        Some(connection) => connection.send(&message).await.err(),
+                        None => Some(SignalingError::Lost),
+                    });
+                }
                 Output::Open { code, reissued, ttl, codes_left } => {
+                    self.open_until = Some(Instant::now() + Duration::from_secs(ttl.into()));
                     let typed = code.map(|code| TypedDoor { code, reissued });
                     tell(Visit::Open { typed, ttl: Duration::from_secs(ttl.into()), codes_left });
                 }
@@ -139,6 +217,35 @@ fn closed(why: Closed) -> ConnectError {
         Closed::Refused { reason, retry_after } => refused(reason, retry_after),
         Closed::Silent => SignalingError::Lost.into(),
         Closed::NoNameplate => ConnectError::Refused { reason: CloseReason::BadMessage, retry_after: None },
+        Closed::Forgotten => ConnectError::Forgotten,
         Closed::Incompatible(error) => error.into(),
     }
 }
+
+/// Whether the doors may still be there when the rendezvous, or another instance of it, is reached again.
+fn is_passing(error: &ConnectError) -> bool {
+    match error {
+        ConnectError::ServerLost(_) | ConnectError::Unreachable(_) => true,
+        ConnectError::Refused { reason, .. } => reason.is_passing(),
+        ConnectError::NoSuchCode
+        | ConnectError::WrongCode
+        | ConnectError::Forgotten
+        | ConnectError::Expired
+        | ConnectError::Exhausted { .. }
+        | ConnectError::PeerLeft
+        | ConnectError::Aborted(_)
+        | ConnectError::Handshake(_)
+        | ConnectError::Signal(_)
+        | ConnectError::NoPath
+        | ConnectError::NoRelay
+        | ConnectError::Negotiation(_)
+        | ConnectError::Transport(_)
+        | ConnectError::Opening(_)
+        | ConnectError::Unreadable(_)
+        | ConnectError::BodyTooLong
+        | ConnectError::Entropy(_) => false,
+    }
+}
+
+/// How long the rendezvous may take to accept a connection while this side is on its way back.
+const RECONNECT_DEADLINE: Duration = Duration::from_secs(3);

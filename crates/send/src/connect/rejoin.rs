@@ -33,13 +33,13 @@ const FIRST_DEADLINE: Duration = Duration::from_secs(10);
 const CONNECT_DEADLINE: Duration = Duration::from_secs(3);
 
 /// The first wait between two attempts; each further one doubles.
-const FIRST_BACKOFF: Duration = Duration::from_millis(500);
+pub(super) const FIRST_BACKOFF: Duration = Duration::from_millis(500);
 
 /// The longest such wait, so that a network that is back is used within seconds.
-const LONGEST_BACKOFF: Duration = Duration::from_secs(2);
+pub(super) const LONGEST_BACKOFF: Duration = Duration::from_secs(2);
 
 /// The longest wait that a rendezvous may ask for and get.
-const LONGEST_REQUEST: Duration = Duration::from_secs(30);
+pub(super) const LONGEST_REQUEST: Duration = Duration::from_secs(30);
 
 /// From this generation on there is at most one per [`LONGEST_BACKOFF`].
 const FREE_GENERATIONS: u32 = 10;
@@ -273,7 +273,7 @@ fn is_final(error: &ConnectError) -> bool {
 }
 
 /// Between half and one and a half times as long, so that two sides do not keep missing each other.
-fn jittered(backoff: Duration) -> Result<Duration, ConnectError> {
+pub(super) fn jittered(backoff: Duration) -> Result<Duration, ConnectError> {
     let [byte] = entropy::bytes()?;
     Ok(backoff / 2 + backoff * u32::from(byte) / 255)
 }

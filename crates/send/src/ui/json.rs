@@ -165,6 +165,8 @@ fn warning(warning: &Warning) -> Value {
             json!({ "warning": "server_busy", "retry_after": seconds(*retry_after) })
         }
         Warning::ServerGuarded => json!({ "warning": "server_guarded" }),
+        Warning::ServerAway => json!({ "warning": "server_away" }),
+        Warning::ServerBack => json!({ "warning": "server_back" }),
         Warning::NoNetwork => json!({ "warning": "no_network" }),
         Warning::DiscoveryUnavailable => json!({ "warning": "discovery_unavailable" }),
         Warning::PortTaken { wanted, used } => {

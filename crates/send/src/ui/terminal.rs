@@ -196,6 +196,10 @@ fn warning_text(warning: &Warning) -> String {
         Warning::ServerGuarded => {
             "somebody is guessing codes at the server, so it has everybody work for a moment; working.".to_owned()
         }
+        Warning::ServerAway => {
+            "the connection to the server broke; reconnecting. The code still holds, so leave this running.".to_owned()
+        }
+        Warning::ServerBack => "the server is back, and the code holds.".to_owned(),
         Warning::NoNetwork => "this machine is on no network: only it can receive.".to_owned(),
         Warning::DiscoveryUnavailable => {
             "this network does not let machines find each other; the other side needs the link.".to_owned()

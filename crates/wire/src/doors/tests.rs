@@ -19,7 +19,7 @@ struct Bench {
 impl Bench {
     fn new(typed: Typed) -> Self {
         let link = Password::from_link([9; 16]);
-        let doors = Doors::new(typed, Some(link.clone()), None, Duration::ZERO);
+        let doors = Doors::new(typed, Some(link.clone()), None, Some(Slot::new([5; 16])), Duration::ZERO);
         let mut bench = Self {
             doors,
             now: Duration::ZERO,
@@ -326,4 +326,71 @@ fn work_that_was_not_asked_for_changes_nothing() {
     bench.doors.handle_stamp(1, bench.now);
     bench.poll();
     assert!(bench.search.is_none() && bench.said.is_empty() && bench.told.is_empty());
+}
+
+#[test]
+fn a_sender_that_comes_back_has_its_code_and_its_visitor_is_gone() {
+    let mut bench = Bench::open();
+    bench.pair(Door::Typed);
+    assert!(bench.doors.may_return());
+    bench.doors.handle_return(bench.now);
+    bench.poll();
+    let Some(ClientMessage::Reopen { return_slot, link_slot: Some(_), .. }) = bench.said.last() else {
+        panic!("{:?}", bench.said);
+    };
+    assert_eq!(*return_slot, Slot::new([5; 16]));
+    assert_eq!(bench.told(), [KNOCKED, "Failed(LeftEarly)"]);
+    bench.hear(ServerMessage::Created { nameplate: Nameplate::new(48), ttl: 200 });
+    assert_eq!(bench.told(), [] as [&str; 0], "nothing is new");
+    let password = bench.shown[0].password().clone();
+    bench.visit(Door::Typed, &password);
+    assert!(bench.met.is_some());
+}
+
+#[test]
+fn coming_back_does_not_give_more_attempts() {
+    let mut bench = Bench::open();
+    for _ in 0..3 {
+        bench.pair(Door::Typed);
+        bench.doors.handle_return(bench.now);
+        bench.hear(ServerMessage::Created { nameplate: Nameplate::new(48), ttl: 200 });
+    }
+    assert_eq!(bench.told().last().map(String::as_str), Some("open Some(TooManyLeft) 200 1"));
+    assert_eq!(bench.shown.len(), 2);
+    assert_ne!(bench.shown[0].password(), bench.shown[1].password(), "the password is a new one");
+}
+
+#[test]
+fn a_door_that_was_asked_for_when_the_socket_broke_is_asked_for_again() {
+    let mut bench = Bench::open();
+    bench.visit(Door::Typed, &wrong());
+    bench.doors.handle_return(bench.now);
+    bench.poll();
+    bench.hear(ServerMessage::Created { nameplate: None, ttl: 200 });
+    assert_eq!(bench.said.last(), Some(&ClientMessage::OpenDoor));
+    bench.create();
+    assert_eq!(bench.told().last().map(String::as_str), Some("open Some(WrongCode) 300 1"));
+}
+
+#[test]
+fn a_rendezvous_that_has_forgotten_the_doors_ends_them() {
+    let mut bench = Bench::open();
+    bench.doors.handle_return(bench.now);
+    bench.hear(ServerMessage::Refused { reason: CloseReason::NoSuchCode, retry_after: None });
+    assert_eq!(bench.told(), ["Closed(Forgotten)"]);
+}
+
+#[test]
+fn a_rendezvous_that_does_not_answer_one_that_came_back_is_given_up() {
+    let mut bench = Bench::open();
+    bench.doors.handle_return(bench.now);
+    bench.poll();
+    bench.pass(15);
+    assert_eq!(bench.told(), ["Closed(Silent)"]);
+}
+
+#[test]
+fn doors_that_were_never_opened_are_not_come_back_to() {
+    assert!(!Bench::new(Typed::Digits(4)).doors.may_return());
+    assert!(!Bench::new(Typed::LinkOnly).doors.may_return());
 }

@@ -56,7 +56,7 @@ pub(super) fn closed(reason: CloseReason) -> &'static str {
         CloseReason::WrongCode => "wrong-code",
         CloseReason::Expired => "expired",
         CloseReason::RateLimited => "too-often",
-        CloseReason::Busy | CloseReason::GoingAway => "server-busy",
+        CloseReason::Busy | CloseReason::GoingAway | CloseReason::Unavailable => "server-busy",
         CloseReason::UnsupportedVersion | CloseReason::BadMessage => "version",
         CloseReason::Gone
         | CloseReason::Exhausted

@@ -25,7 +25,7 @@ use crate::link::ShareLink;
 use crate::message::{AbortReason, Message};
 use crate::pow::Search;
 use crate::record::MAX_RECORD_LEN;
-use crate::signaling::{Door, Role, ServerMessage};
+use crate::signaling::{Door, Role, ServerMessage, Slot};
 use crate::transfer::{self, PING_INTERVAL, SILENCE_LIMIT, sender};
 
 pub use offer::Offer;
@@ -64,6 +64,8 @@ struct Waiting {
     /// How long a door stays open, in seconds.
     ttl: u32,
     codes_left: u8,
+    /// Until when there is something to come back to when the socket breaks.
+    open_until: Duration,
     /// The work that the rendezvous wants.
     search: Option<Search>,
 }
@@ -156,8 +158,12 @@ impl Sending {
         let Ok(message) = ServerMessage::parse(frame) else { return self.fail("version") };
         match &mut self.stage {
             Stage::Waiting(waiting) => {
+                let was_returning = waiting.doors.is_returning();
                 waiting.doors.handle_message(message, time(now), fresh(&mut self.rng));
                 self.drain_doors(time(now));
+                if was_returning && !self.is_returning() {
+                    self.outbox.push_back(Output::Here);
+                }
             }
             Stage::Met(connection) => {
                 let handled = connection.handle_message(message);
@@ -270,11 +276,13 @@ impl Sending {
 
     /// The channel is gone; or what was to become another came to nothing.
     #[wasm_bindgen(js_name = handleLost)]
-    pub fn handle_lost(&mut self) {
+    pub fn handle_lost(&mut self, now: f64) {
         if self.machine.is_done() {
             return;
         }
-        if self.connection().is_some_and(Connection::handle_lost) {
+        if let Stage::Waiting(_) = &self.stage {
+            self.part(output::no_door(doors::Closed::Silent), time(now));
+        } else if self.connection().is_some_and(Connection::handle_lost) {
             self.reading.stop();
             self.settle(Ok(()));
         } else {
@@ -282,8 +290,12 @@ impl Sending {
         }
     }
 
-    /// Looks for the receiver where the two meet again, over a new socket.
-    pub fn join(&mut self) {
+    /// Looks, over a new socket, for the receiver where the two meet again; or before there was one, for the doors.
+    pub fn join(&mut self, now: f64) {
+        if let Stage::Waiting(waiting) = &mut self.stage {
+            waiting.doors.handle_return(time(now));
+            return self.drain_doors(time(now));
+        }
         let seed = fresh(&mut self.rng);
         if let Some(connection) = self.connection() {
             connection.join(seed);
@@ -293,13 +305,14 @@ impl Sending {
 
     /// The rendezvous is gone: that matters until there is a channel.
     #[wasm_bindgen(js_name = handleServerGone)]
-    pub fn handle_server_gone(&mut self) {
-        match self.connection() {
-            Some(connection) => {
+    pub fn handle_server_gone(&mut self, now: f64) {
+        match &mut self.stage {
+            Stage::Met(connection) => {
                 connection.handle_server_lost();
                 self.settle(Ok(()));
             }
-            None => self.fail("server-gone"),
+            Stage::Waiting(_) => self.part(output::no_door(doors::Closed::Silent), time(now)),
+            Stage::Over => {}
         }
     }
 
@@ -328,7 +341,7 @@ impl Sending {
                     self.pulse.heard = now;
                 }
                 if now.saturating_sub(self.pulse.heard) >= SILENCE_LIMIT {
-                    return self.handle_lost();
+                    return self.handle_lost(now.as_secs_f64() * 1_000.0);
                 }
                 if now.saturating_sub(self.pulse.said) >= PING_INTERVAL {
                     self.ping();
@@ -356,9 +369,13 @@ impl Sending {
         rng.fill_bytes(&mut password);
         let link = ShareLink::new(base, password).ok();
         let link_password = link.as_ref().map(|link| link.password().clone());
-        let doors = Doors::new(Typed::Digits(Password::MIN_DIGITS), link_password, None, now);
+        let mut return_slot = [0; 16];
+        rng.fill_bytes(&mut return_slot);
+        let return_slot = Some(Slot::new(return_slot));
+        let doors = Doors::new(Typed::Digits(Password::MIN_DIGITS), link_password, None, return_slot, now);
         let is_link_open = link.is_some();
-        let waiting = Waiting { doors, code: None, is_link_open, ttl: 0, codes_left: 0, search: None };
+        let waiting =
+            Waiting { doors, code: None, is_link_open, ttl: 0, codes_left: 0, open_until: now, search: None };
         let mut sending = Self {
             link,
             rng,
@@ -408,6 +425,7 @@ impl Sending {
                 }
                 doors::Output::Open { code, reissued, ttl, codes_left } => {
                     (waiting.code, waiting.ttl, waiting.codes_left) = (code, ttl, codes_left);
+                    waiting.open_until = now + Duration::from_secs(ttl.into());
                     self.show(reissued.map(output::attempt));
                 }
                 doors::Output::Shut { door, failure } => {
@@ -422,6 +440,7 @@ impl Sending {
                     self.outbox.push_back(Output::Visited { why: output::attempt(failure) });
                 }
                 doors::Output::Met(met) => self.meet(met.0, met.1, now),
+                doors::Output::Closed(why) if why.is_passing() => self.part(output::no_door(why), now),
                 doors::Output::Closed(why) => self.end(output::no_door(why)),
             }
         }
@@ -434,6 +453,20 @@ impl Sending {
         let link = self.link.as_ref().filter(|_| waiting.is_link_open).map(|link| link.expose().to_string());
         let (ttl, codes_left) = (waiting.ttl, waiting.codes_left);
         self.outbox.push_back(Output::Show { code, link, ttl, codes_left, closed });
+    }
+
+    fn is_returning(&self) -> bool {
+        matches!(&self.stage, Stage::Waiting(waiting) if waiting.doors.is_returning())
+    }
+
+    /// The way to the rendezvous broke: while the doors are kept, another is looked for.
+    fn part(&mut self, why: (&'static str, Option<u32>), now: Duration) {
+        let Stage::Waiting(waiting) = &self.stage else { return };
+        if waiting.doors.may_return() && now < waiting.open_until {
+            self.outbox.push_back(Output::Away { retry_after: why.1 });
+        } else {
+            self.end(why);
+        }
     }
 
     fn end(&mut self, (why, retry_after): (&'static str, Option<u32>)) {

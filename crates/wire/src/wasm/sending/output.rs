@@ -24,6 +24,11 @@ pub(super) enum Output {
     },
     /// The rendezvous wants work: let others have their turn, then `Sending::search`.
     Search,
+    /// The way to the rendezvous broke, and the doors are kept: after a while `Sending::join` over a new socket. The rendezvous
+    /// may have said how many seconds it wants until then.
+    Away { retry_after: Option<u32> },
+    /// The rendezvous is reached again, and the doors are as they were.
+    Here,
     /// Somebody is at a door.
     Knocked,
     /// Somebody left a door as it was.
@@ -63,7 +68,7 @@ pub(super) fn no_door(why: Closed) -> (&'static str, Option<u32>) {
             ("server-gone", retry_after)
         }
         Closed::Refused { reason, retry_after } => (closed(reason), retry_after),
-        Closed::Silent => ("server-gone", None),
+        Closed::Silent | Closed::Forgotten => ("server-gone", None),
         Closed::NoNameplate => ("version", None),
         Closed::Incompatible(error) => (handshake(error), None),
     }
@@ -83,7 +88,7 @@ pub(super) fn closed(reason: CloseReason) -> &'static str {
         CloseReason::Expired => "expired",
         CloseReason::RateLimited => "too-often",
         CloseReason::TokenRequired => "token",
-        CloseReason::Busy | CloseReason::GoingAway => "server-busy",
+        CloseReason::Busy | CloseReason::GoingAway | CloseReason::Unavailable => "server-busy",
         CloseReason::UnsupportedVersion | CloseReason::BadMessage => "version",
         CloseReason::Gone
         | CloseReason::NoSuchCode

@@ -4,7 +4,7 @@ mod pages;
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::*;
@@ -87,6 +87,10 @@ impl Page {
 
     fn say(&mut self, frame: &str) {
         match ClientMessage::parse(frame).unwrap() {
+            ClientMessage::Reopen { .. } => {
+                let nameplate = Nameplate::new(FIRST_NAMEPLATE + self.codes - 1);
+                self.hear(&ServerMessage::Created { nameplate, ttl: 200 });
+            }
             ClientMessage::Create { .. } | ClientMessage::OpenDoor => {
                 let nameplate = Nameplate::new(FIRST_NAMEPLATE + self.codes);
                 self.codes += 1;
@@ -387,6 +391,52 @@ fn a_visitor_that_proves_nothing_is_forgotten_in_time() {
     assert!(!page.was_told("visited"));
     page.wait(1.0);
     assert!(page.was_told("visited"));
+}
+
+#[test]
+fn a_code_outlives_the_way_to_the_rendezvous() {
+    let mut page = Page::new(&[("a", content(9, 1))]);
+    let code = page.code();
+    page.sending.handle_server_gone(page.now);
+    page.perform();
+    assert!(page.was_told("away"));
+    // The first attempt to come back fails, too, as does one that nobody answers.
+    page.sending.handle_lost(page.now);
+    page.perform();
+    page.sending.join(page.now);
+    page.perform();
+    assert!(page.was_told("here"));
+    assert_eq!((page.shown.len(), page.end()), (1, None));
+    let at = Claim::Nameplate(code.nameplate());
+    let mut guest = Guest::meet_at(&mut page, Door::Typed, code.password(), &at);
+    guest.receive(&mut page).unwrap();
+    assert!(page.sending.is_done());
+}
+
+#[test]
+fn a_rendezvous_that_stops_keeps_the_code_and_one_that_refuses_for_good_does_not() {
+    for (reason, is_kept) in [(CloseReason::GoingAway, true), (CloseReason::Replaced, false)] {
+        let mut page = Page::new(&[("a", content(9, 1))]);
+        page.hear(&ServerMessage::Refused { reason, retry_after: Some(2) });
+        let expected = json!({ "do": "away", "retryAfter": 2 });
+        assert_eq!(page.told.contains(&expected), is_kept, "{:?}", page.told);
+        assert_eq!(page.end().is_none(), is_kept);
+    }
+}
+
+#[test]
+fn a_code_that_is_over_is_not_looked_for() {
+    let mut page = Page::new(&[("a", content(9, 1))]);
+    page.now = 300_000.0;
+    page.sending.handle_server_gone(page.now);
+    page.perform();
+    assert_eq!(page.end(), Some("server-gone"));
+    let mut forgotten = Page::new(&[("a", content(9, 1))]);
+    forgotten.sending.handle_server_gone(forgotten.now);
+    while forgotten.sending.poll().is_some() {}
+    forgotten.sending.join(forgotten.now);
+    forgotten.hear(&ServerMessage::Refused { reason: CloseReason::NoSuchCode, retry_after: None });
+    assert_eq!(forgotten.end(), Some("server-gone"));
 }
 
 #[test]

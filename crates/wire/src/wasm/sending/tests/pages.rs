@@ -185,6 +185,7 @@ impl Both {
                 }
             }
             ClientMessage::Create { .. }
+            | ClientMessage::Reopen { .. }
             | ClientMessage::OpenDoor
             | ClientMessage::Result { .. }
             | ClientMessage::Stamp { .. }
@@ -208,7 +209,7 @@ impl Both {
         self.page.records.clear();
         self.other.records.clear();
         self.is_connected = false;
-        self.page.sending.handle_lost();
+        self.page.sending.handle_lost(self.page.now);
         self.page.perform();
         happened(&mut self.other);
         self.other.perform(&[]);
@@ -218,7 +219,7 @@ impl Both {
     /// Whoever looks for the other goes to where the two meet.
     fn meet_again(&mut self) {
         if self.page.told.last().is_some_and(|told| told["do"] == "apart") {
-            self.page.sending.join();
+            self.page.sending.join(self.page.now);
             self.page.perform();
         }
         if self.other.told.last().is_some_and(|told| told == "apart") {
@@ -233,7 +234,7 @@ impl Both {
         let left = ServerMessage::Left { door: Door::Typed, attempt: 1, reason: CloseReason::Gone };
         if gone.contains(&Role::Sender) {
             self.page.said.clear();
-            self.page.sending.handle_server_gone();
+            self.page.sending.handle_server_gone(self.page.now);
             self.page.perform();
         } else {
             self.page.hear(&left);
@@ -394,7 +395,7 @@ fn a_sender_that_gives_up_while_the_two_are_apart_tells_the_receiver() {
     both.run(2);
     both.cut();
     both.page.sending.cancel();
-    both.page.sending.join();
+    both.page.sending.join(both.page.now);
     both.page.perform();
     both.waiting.retain(|role| *role == Role::Receiver);
     both.run(usize::MAX);

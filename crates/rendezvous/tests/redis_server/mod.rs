@@ -1,0 +1,129 @@
+//! A Redis of a test's own, on a socket in a directory of its own; nothing of it stays.
+
+#![allow(clippy::unwrap_used, reason = "a test's helper fails as its test does")]
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rendezvous::RedisAddress;
+use wire::code::Nameplate;
+use wire::signaling::{CloseReason, ServerMessage};
+
+use super::common::TestServer;
+
+/// A running Redis, killed with this value.
+pub(crate) struct Redis {
+    child: Child,
+    directory: tempfile::TempDir,
+}
+
+impl Redis {
+    /// Starts one. Without the program the test fails: `tests/run` installs it.
+    pub(crate) fn start() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let child = spawn(&directory);
+        let redis = Self { child, directory };
+        redis.wait();
+        redis
+    }
+
+    /// Ends it, with all that it knows.
+    pub(crate) fn stop(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Starts it again, empty.
+    pub(crate) fn resume(&mut self) {
+        self.child = spawn(&self.directory);
+        self.wait();
+    }
+
+    pub(crate) fn address(&self) -> RedisAddress {
+        format!("unix://{}", self.socket().display()).parse().unwrap()
+    }
+
+    pub(crate) fn address_as(&self, user: &str, password: &str) -> RedisAddress {
+        format!("unix://{}?user={user}&pass={password}", self.socket().display()).parse().unwrap()
+    }
+
+    /// What `redis-cli` says to a command.
+    pub(crate) fn run(&self, command: &[&str]) -> String {
+        let output = self.cli().args(command).output().unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// The text at a key.
+    pub(crate) fn value(&self, key: &str) -> String {
+        self.run(&["get", key]).trim_end_matches('\n').to_owned()
+    }
+
+    /// Runs a command whose last word is these bytes, as they are.
+    pub(crate) fn feed(&self, command: &[&str], bytes: &[u8]) {
+        let mut cli = self.cli();
+        let mut cli =
+            cli.arg("-x").args(command).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        cli.stdin.take().unwrap().write_all(bytes).unwrap();
+        assert!(cli.wait().unwrap().success());
+    }
+
+    fn wait(&self) {
+        let began = Instant::now();
+        while self.run(&["ping"]).trim() != "PONG" {
+            assert!(began.elapsed() < PATIENCE, "redis-server does not answer");
+        }
+    }
+
+    fn cli(&self) -> Command {
+        let mut cli = Command::new("redis-cli");
+        cli.arg("-s").arg(self.socket()).stderr(Stdio::null());
+        cli
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.directory.path().join("redis.sock")
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        // It may have been stopped.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn spawn(directory: &tempfile::TempDir) -> Child {
+    let mut server = Command::new("redis-server");
+    server.args(["--port", "0", "--save", "", "--appendonly", "no", "--unixsocket"]);
+    server.arg(directory.path().join("redis.sock")).arg("--dir").arg(directory.path());
+    let spawned = server.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+    spawned.expect("redis-server has to be installed: tests/run does it")
+}
+
+/// Waits until something is so.
+pub(crate) async fn until(mut is_so: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !is_so() {
+        assert!(began.elapsed() < PATIENCE, "it does not come about");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Claims until that is refused for this reason: what was counted elsewhere arrives a moment later.
+pub(crate) async fn until_refused(server: &TestServer, nameplate: Nameplate, expected: CloseReason) {
+    let began = Instant::now();
+    loop {
+        let mut guesser = server.connect().await;
+        guesser.claim(nameplate).await;
+        if matches!(guesser.hear().await, ServerMessage::Refused { reason, .. } if reason == expected) {
+            return;
+        }
+        assert!(began.elapsed() < PATIENCE, "it is not refused");
+    }
+}
+
+/// Ten times what anything here takes.
+const PATIENCE: Duration = Duration::from_secs(10);
