@@ -100,7 +100,8 @@ impl Peer {
         let url: Url = link.origin().parse().unwrap();
         let connection = Connection::connect(&url, PATIENCE).await.unwrap();
         let at = Claim::Slot(link_slot(link.password()).unwrap());
-        Self::open(connect::claim(connection, at, link.password(), |_| {}).await.unwrap()).await
+        let claiming = Box::pin(connect::claim(connection, at, link.password(), |_| {}));
+        Self::open(claiming.await.unwrap()).await
     }
 
     async fn open(met: Met) -> Self {

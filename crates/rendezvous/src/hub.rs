@@ -133,7 +133,7 @@ impl Hub {
         pass: Pass,
         host: Option<String>,
     ) -> Connection {
-        let outbox = Outbox::new(&self.config.limits).to_client(host);
+        let outbox = Outbox::new(&self.config.limits).for_client(host);
         self.take_in(client, Some(pass), outbox)
     }
 

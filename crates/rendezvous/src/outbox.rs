@@ -63,7 +63,7 @@ impl Outbox {
     }
 
     /// The same to the socket of a client that came by `host`.
-    pub(crate) fn to_client(self, host: Option<String>) -> Self {
+    pub(crate) fn for_client(self, host: Option<String>) -> Self {
         Self { client: Some(Client { host }), ..self }
     }
 

@@ -304,35 +304,33 @@ impl Layer {
     }
 
     fn relay(&self, origin: Origin) -> Result<Option<Relay>, ConfigError> {
-        match (self.relay_only, self.no_relay) {
-            (Some(true), Some(true)) => {
-                Err(ConfigError::Conflict { origin, keys: ["relay-only", "no-relay"] })
-            }
-            (Some(true), _) => Ok(Some(Relay::Only)),
-            (_, Some(true)) => Ok(Some(Relay::Never)),
-            (None, None) => Ok(None),
-            (Some(false) | None, Some(false) | None) => Ok(Some(Relay::Allowed)),
-        }
+        let only = ("relay-only", self.relay_only, Relay::Only);
+        either(origin, [only, ("no-relay", self.no_relay, Relay::Never)], Relay::Allowed)
     }
 
     fn family(&self, origin: Origin) -> Result<Option<Family>, ConfigError> {
-        match (self.ipv4, self.ipv6) {
-            (Some(true), Some(true)) => Err(ConfigError::Conflict { origin, keys: ["ipv4", "ipv6"] }),
-            (Some(true), _) => Ok(Some(Family::V4)),
-            (_, Some(true)) => Ok(Some(Family::V6)),
-            (None, None) => Ok(None),
-            (Some(false) | None, Some(false) | None) => Ok(Some(Family::Both)),
-        }
+        let v4 = ("ipv4", self.ipv4, Family::V4);
+        either(origin, [v4, ("ipv6", self.ipv6, Family::V6)], Family::Both)
     }
 
     fn format(&self, origin: Origin) -> Result<Option<Format>, ConfigError> {
-        match (self.quiet, self.json) {
-            (Some(true), Some(true)) => Err(ConfigError::Conflict { origin, keys: ["quiet", "json"] }),
-            (Some(true), _) => Ok(Some(Format::Quiet)),
-            (_, Some(true)) => Ok(Some(Format::Json)),
-            (None, None) => Ok(None),
-            (Some(false) | None, Some(false) | None) => Ok(Some(Format::Human)),
-        }
+        let quiet = ("quiet", self.quiet, Format::Quiet);
+        either(origin, [quiet, ("json", self.json, Format::Json)], Format::Human)
+    }
+}
+
+/// What two switches that exclude each other say, by their names; `neither` when one was switched off and none on.
+fn either<T>(
+    origin: Origin,
+    [(first, is_first, one), (second, is_second, other)]: [(&'static str, Option<bool>, T); 2],
+    neither: T,
+) -> Result<Option<T>, ConfigError> {
+    match (is_first, is_second) {
+        (Some(true), Some(true)) => Err(ConfigError::Conflict { origin, keys: [first, second] }),
+        (Some(true), _) => Ok(Some(one)),
+        (_, Some(true)) => Ok(Some(other)),
+        (None, None) => Ok(None),
+        (Some(false) | None, Some(false) | None) => Ok(Some(neither)),
     }
 }
 

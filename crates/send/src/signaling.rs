@@ -103,7 +103,7 @@ impl Connection {
         let address = socket_address(server).ok_or_else(|| ConnectError::BadAddress(server.clone()))?;
         // Fails when a provider is installed already, which is then the one to use.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        match timeout(deadline, open(server, &address)).await {
+        match timeout(deadline, Box::pin(open(server, &address))).await {
             Ok(Ok(socket)) => {
                 tracing::info!(%server, "connected to the rendezvous");
                 Ok(Self { socket, server: server.clone(), last_heard: Instant::now() })
