@@ -23,6 +23,7 @@ use crate::mesh::{Job, Mesh};
 use crate::metrics::{Metrics, Moment, Stats};
 use crate::outbox::Outbox;
 use crate::registry::{Action, ConnectionId, Entropy, Fault, Prepared, Registry, Tally};
+use crate::shrink::Shrink;
 
 /// One rendezvous at work.
 #[derive(Debug)]
@@ -266,6 +267,14 @@ impl Hub {
         self.perform(&mut state);
     }
 
+    /// Forgets clients that are as good as new, and gives back what those needed who are gone.
+    fn sweep(&self) {
+        self.limits.sweep();
+        let mut state = self.state();
+        state.outboxes.shrink_if_sparse();
+        state.registry.shrink(now());
+    }
+
     /// Does what is due, and says when it is to be called again.
     fn tick(&self) -> Option<Instant> {
         let mut state = self.state();
@@ -425,6 +434,13 @@ impl Connection {
         }
     }
 
+    /// Where in its first period this socket's first ping is, from a half to one: sockets that came together, as they do when
+    /// a server was restarted, do not all need it at one moment.
+    pub(crate) fn phase(&self) -> f64 {
+        let place = u32::try_from(self.id.0.wrapping_mul(GOLDEN) >> 32).unwrap_or_default();
+        0.5 + 0.5 * (f64::from(place) / f64::from(u32::MAX))
+    }
+
     /// What nobody can foresee.
     pub(crate) fn seed(&self) -> String {
         self.hub.state().seed()
@@ -506,7 +522,7 @@ async fn drive(hub: Weak<Hub>, wake: Arc<Notify>, stop: CancellationToken) {
             () = until_due => {}
             _ = sweep.tick() => {
                 if let Some(hub) = hub.upgrade() {
-                    hub.limits.sweep();
+                    hub.sweep();
                 }
             }
         }
@@ -530,6 +546,9 @@ pub(crate) fn now() -> Instant {
 
 /// Between two sweeps of the limits' tables.
 const SWEEP: Duration = Duration::from_mins(1);
+
+/// 2⁶⁴ divided by the golden ratio: multiples of it, taken modulo 2⁶⁴, lie evenly.
+const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// How long an address keeps its pseudonym in the logs.
 const SALT_LIFE: Duration = Duration::from_hours(24);

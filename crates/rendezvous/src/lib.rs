@@ -46,6 +46,7 @@
 mod client_ip;
 mod ice;
 mod redis_address;
+mod shrink;
 mod stun;
 
 mod config;

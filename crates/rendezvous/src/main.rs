@@ -9,7 +9,11 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use rendezvous::{Config, Server};
+use tikv_jemallocator::Jemalloc;
 use tracing_subscriber::EnvFilter;
+
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 /// The meeting point of `send`: pairs two sides and passes on what it cannot read.
 ///

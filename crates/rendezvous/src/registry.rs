@@ -34,6 +34,7 @@ use self::meetings::{Meetings, Passage};
 use self::nameplates::Nameplates;
 use crate::client_ip::ClientKey;
 use crate::config::{Config, Times};
+use crate::shrink::Shrink;
 
 mod allowance;
 mod doors;
@@ -301,6 +302,18 @@ impl Registry {
     /// From now on nameplates are a digit longer than they need be, or not.
     pub(crate) fn lengthen_nameplates(&mut self, is_longer: bool) {
         self.nameplates.lengthen(is_longer);
+    }
+
+    /// Gives back what is not needed any more.
+    pub(crate) fn shrink(&mut self, now: Instant) {
+        self.connections.shrink_if_sparse();
+        self.mailboxes.shrink_if_sparse();
+        self.mailboxes_by_client.shrink_if_sparse();
+        self.link_slots.shrink_if_sparse();
+        self.return_slots.shrink_if_sparse();
+        self.actions.shrink_if_sparse();
+        self.nameplates.shrink(now);
+        self.meetings.shrink(now);
     }
 
     /// How many there are of what. Takes a look at every session.

@@ -59,7 +59,8 @@ impl Router {
             return connection.say(message, Prepared::default(), received);
         };
         let mut way = Way { router: self, connection, mesh: &mesh, received };
-        if let Err(Refusal { reason, retry_after }) = way.go(message).await {
+        // Boxed, or every socket had room for it, which it rarely needs.
+        if let Err(Refusal { reason, retry_after }) = Box::pin(way.go(message)).await {
             connection.refuse(reason, retry_after);
         }
     }

@@ -30,7 +30,7 @@ pub(crate) async fn run(socket: WebSocket, connection: Connection) {
     let mut task = Task {
         frames: Bucket::new(connection.config().limits.messages),
         first_message_by: Some(started + times.first_message),
-        beats_at: started + times.heartbeat,
+        beats_at: started + times.heartbeat.mul_f64(connection.phase()),
         heartbeat: times.heartbeat,
         unanswered: 0,
         debt: Debt::default(),
@@ -161,8 +161,9 @@ impl Task {
     }
 }
 
-/// Read and write buffer, in bytes. The library's 128 KiB each would be most of what an idle session costs.
-const BUFFER_LEN: usize = 4 * 1024;
+/// Read and write buffer, in bytes: most messages of an idle session are shorter, and it is what such a session costs. The
+/// library's are 128 KiB each.
+const BUFFER_LEN: usize = 1024;
 
 /// Pings that may go unanswered.
 const MOST_UNANSWERED: u32 = 3;

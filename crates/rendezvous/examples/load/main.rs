@@ -50,11 +50,18 @@ async fn main() -> ExitCode {
         rate: args.rate,
         lasts: Duration::from_secs(args.seconds),
     };
+    if let Err(most) = load.check_descriptors() {
+        println!(
+            "not enough file descriptors: {} are needed in each process, and {most} may be open",
+            load.descriptors()
+        );
+        return ExitCode::FAILURE;
+    }
     let report = load.run().await;
     println!("{report}");
     let holds = report.lost == 0
         && report.kib_per_session() <= 16.0
         && report.slowest_of(99) <= Duration::from_millis(10)
-        && report.leftover() <= 0.2;
+        && report.leftover() <= run::MOST_LEFT;
     if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

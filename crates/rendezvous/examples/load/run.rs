@@ -52,6 +52,13 @@ struct Memory {
     kernel: u64,
 }
 
+impl Memory {
+    /// How much more there is than `before`, as a part of that.
+    fn leftover(self, before: Self) -> f64 {
+        self.resident as f64 / before.resident.max(1) as f64 - 1.0
+    }
+}
+
 #[derive(Debug, Default)]
 struct Tally {
     latencies: Vec<Duration>,
@@ -62,6 +69,19 @@ struct Tally {
 type Shared = Rc<RefCell<Tally>>;
 
 impl Load {
+    /// Sockets that are open at once, in the server and here, and a few files.
+    pub(crate) fn descriptors(&self) -> usize {
+        self.waiting + 2 * self.pairs + 2 * self.rate as usize + 100
+    }
+
+    /// Whether a process may have so many files open; if not, how many it may.
+    pub(crate) fn check_descriptors(&self) -> Result<(), usize> {
+        let limits = std::fs::read_to_string("/proc/self/limits").unwrap();
+        let line = limits.lines().find_map(|line| line.strip_prefix("Max open files")).unwrap();
+        let most = line.split_whitespace().next().unwrap().parse().unwrap_or(usize::MAX);
+        if self.descriptors() <= most { Ok(()) } else { Err(most) }
+    }
+
     /// Starts the server, loads it, and lets go.
     pub(crate) async fn run(self) -> Report {
         LocalSet::new().run_until(self.run_here()).await
@@ -87,8 +107,7 @@ impl Load {
             tally.borrow_mut().lost += usize::from(ended.is_ok());
         }
         standing.shutdown().await;
-        sleep(SETTLE).await;
-        let after = server.memory();
+        let after = server.rest(before).await;
         let Tally { latencies, passed, lost } = tally.take();
         Report { sessions: self.waiting + self.pairs, before, during, after, latencies, passed, lost }
     }
@@ -247,7 +266,7 @@ impl Report {
 
     /// How much of its memory at the start the server has more when all are gone.
     pub(crate) fn leftover(&self) -> f64 {
-        self.after.resident as f64 / self.before.resident.max(1) as f64 - 1.0
+        self.after.leftover(self.before)
     }
 }
 
@@ -307,10 +326,24 @@ impl Server {
             "limits.connections_per_client=1000000",
         ]);
         command.args(["--set", "limits.sessions_per_client=1000000", "--set", "times.code_ttl=7200"]);
+        // What is kept of a session that is over would be here for minutes.
+        command.args(["--set", "times.meeting_ttl=1", "--set", "times.nameplate_rest=1"]);
         let mut child = command.env("RUST_LOG", "warn").stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         Self { child, address: line.trim().parse().unwrap() }
+    }
+
+    /// Its memory once it is nearly as little as `before`, or when that should long be so: it clears up every minute.
+    async fn rest(&self, before: Memory) -> Memory {
+        let deadline = Instant::now() + CLEARING;
+        loop {
+            sleep(SETTLE).await;
+            let memory = self.memory();
+            if memory.leftover(before) <= MOST_LEFT || Instant::now() >= deadline {
+                return memory;
+            }
+        }
     }
 
     fn memory(&self) -> Memory {
@@ -337,6 +370,12 @@ const AT_ONCE: usize = 100;
 
 /// Between two messages of a session each way.
 const EXCHANGE: Duration = Duration::from_secs(10);
+
+/// How much more memory than at the start the server may have when all are gone, as a part of that.
+pub(crate) const MOST_LEFT: f64 = 0.2;
+
+/// When the server should long have cleared up: it does so every minute.
+const CLEARING: Duration = Duration::from_secs(130);
 
 /// Until the server has done what it does about those who came or left.
 const SETTLE: Duration = Duration::from_secs(3);

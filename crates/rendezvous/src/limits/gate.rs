@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::AGGREGATE_FACTOR;
 use crate::client_ip::ClientKey;
+use crate::shrink::Shrink;
 
 /// Counts open connections: in all, per client, and per IPv6 /48, which may have five times as many.
 #[derive(Debug)]
@@ -90,6 +91,7 @@ impl Drop for Pass {
                 }
             }
         }
+        counts.of.shrink_if_sparse();
     }
 }
 

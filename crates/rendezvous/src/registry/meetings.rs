@@ -9,6 +9,7 @@ use wire::signaling::{Role, Slot};
 use super::ConnectionId;
 use super::allowance::{Allowance, Refilling, Taken};
 use crate::config::Limits;
+use crate::shrink::Shrink;
 
 /// All meetings, those included that both sides left a short while ago.
 #[derive(Debug)]
@@ -60,6 +61,13 @@ impl Meetings {
     pub(super) fn new(ttl: Duration, limits: &Limits) -> Self {
         let (most, full) = (limits.meetings, Allowance::new(limits));
         Self { by_slot: HashMap::new(), empty: VecDeque::new(), ttl, most, full }
+    }
+
+    /// Gives back what is not needed any more.
+    pub(super) fn shrink(&mut self, now: Instant) {
+        self.forget(now);
+        self.by_slot.shrink_if_sparse();
+        self.empty.shrink_if_sparse();
     }
 
     /// Seats `connection`; the newer of two sockets of one role stays. `None` when all meetings are in use.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use wire::code::Nameplate;
 
 use super::mailbox::MailboxId;
+use crate::shrink::Shrink;
 
 /// All nameplates that cannot be given away at the moment.
 ///
@@ -40,6 +41,13 @@ impl Nameplates {
             nameplates.hold(*nameplate, Holder::Elsewhere);
         }
         nameplates
+    }
+
+    /// Gives back what is not needed any more.
+    pub(super) fn shrink(&mut self, now: Instant) {
+        self.wake(now);
+        self.holders.shrink_if_sparse();
+        self.resting.shrink_if_sparse();
     }
 
     /// Whether from now on every nameplate is a digit longer than it need be: a guess meets a tenth as many.
