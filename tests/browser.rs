@@ -9,6 +9,7 @@ mod places;
 mod receive;
 mod reconnect;
 mod refusals;
+mod relayed;
 mod stops;
 mod tabs;
 
@@ -71,6 +72,12 @@ fn has_browsers() -> bool {
 /// Goes through `cases` in one browser and gives what was seen of each.
 #[track_caller]
 fn run(kind: Kind, cases: &[Value]) -> Vec<Value> {
+    run_by(Command::new("node"), kind, cases)
+}
+
+/// The same with the browser where `node` runs.
+#[track_caller]
+fn run_by(mut node: Command, kind: Kind, cases: &[Value]) -> Vec<Value> {
     let argument = json!({
         "kind": kind.name(),
         "executable": kind.program(),
@@ -78,7 +85,6 @@ fn run(kind: Kind, cases: &[Value]) -> Vec<Value> {
         "cases": cases,
     });
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("browser");
-    let mut node = Command::new("node");
     let output = node.current_dir(directory).args(["receive.mjs", &argument.to_string()]).output().unwrap();
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{kind:?}: {out}\n{err}");

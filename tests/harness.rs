@@ -5,10 +5,12 @@
 //! with everything the process has said, and every value ends what it has started.
 
 mod bins;
+mod coturn;
 mod cutter;
 mod disk;
 mod machine;
 mod peer;
+mod proxy;
 mod rendezvous;
 mod tap;
 mod transcript;
@@ -18,10 +20,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 pub(crate) use bins::bins;
+pub(crate) use coturn::Coturn;
 pub(crate) use cutter::Cutter;
 pub(crate) use disk::Disk;
 pub(crate) use machine::Machine;
 pub(crate) use peer::{Ended, Peer, text};
+pub(crate) use proxy::Proxy;
 pub(crate) use rendezvous::Rendezvous;
 pub(crate) use tap::Tap;
 pub(crate) use tree::{Snapshot, content, mixed_tree};

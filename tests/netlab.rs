@@ -12,14 +12,18 @@
 //! process inside, also when the tests are killed. Nothing outside them is touched.
 
 mod cable;
+mod internet;
 mod namespace;
+mod router;
 
 use std::env;
 use std::time::Duration;
 
 pub(crate) use cable::Cut;
 use cable::{Cable, prepare_switch};
+pub(crate) use internet::{Internet, SERVER_V4, SERVER_V6, Side};
 pub(crate) use namespace::Namespace;
+pub(crate) use router::Access;
 
 /// A machine of a laboratory, and its cable.
 pub(crate) struct Host {

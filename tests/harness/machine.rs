@@ -49,7 +49,12 @@ impl Machine {
 
     /// The same on the network of a laboratory.
     pub(crate) fn on(self, host: &Host) -> Self {
-        Self { space: Some(host.space.clone()), ..self }
+        self.inside(&host.space)
+    }
+
+    /// The same in a network of its own.
+    pub(crate) fn inside(self, space: &Namespace) -> Self {
+        Self { space: Some(space.clone()), ..self }
     }
 
     /// The directory in which commands run: what is received comes here.

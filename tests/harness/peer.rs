@@ -102,7 +102,8 @@ impl Peer {
         self.comes_to(|event| event["event"] == "progress" && event["done"].as_u64() >= Some(done.max(1)))
     }
 
-    fn comes_to(&self, fits: impl Fn(&Value) -> bool) -> bool {
+    /// Waits until it has said something of which `fits` is true; `false` when it is over before that.
+    pub(crate) fn comes_to(&self, fits: impl Fn(&Value) -> bool) -> bool {
         let outcome = self.out.wait_for(PATIENCE, |text| {
             let complete = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
             complete.map(parse).find_map(|event| {

@@ -4,6 +4,7 @@ use std::process::{Child, Command, Stdio};
 
 use super::PATIENCE;
 use super::bins::bins;
+use super::coturn::TURN_SECRET;
 use super::transcript::Transcript;
 use crate::netlab::{Host, Namespace};
 
@@ -41,6 +42,20 @@ impl Rendezvous {
     /// A server on the network of a laboratory.
     pub(crate) fn start_on(host: &Host) -> Self {
         Self::start_inside(Some(host.space.clone()), &format!("{}:0", host.address))
+    }
+
+    /// A server in `space`, with `arguments` besides.
+    pub(crate) fn start_inside_with(space: &Namespace, listen: &str, arguments: &[&str]) -> Self {
+        let mut command = space.command(&bins().rendezvous);
+        command.env("RUST_LOG", "info").env("RENDEZVOUS_TURN_SECRET", TURN_SECRET).args(arguments);
+        let mut server = Self::run(command, listen, &[]);
+        server.space = Some(space.clone());
+        server
+    }
+
+    /// The port it listens on.
+    pub(crate) fn port(&self) -> &str {
+        self.address.rsplit_once(':').unwrap().1
     }
 
     /// Kills it, and starts another at the same address that knows nothing.

@@ -146,8 +146,7 @@ async fn ten_thousand_candidates_cost_a_receiver_neither_time_nor_memory() {
     let (session, proof) = waiting.receive_confirm(&client.body().await).unwrap();
     client.relay(&proof).await;
     let (mut sealer, _) = halves(session.signal_keys);
-    let own =
-        Negotiation::start(PeerConfig { ice_servers: Vec::new(), role: Role::Initiator }).await.unwrap();
+    let own = Negotiation::start(PeerConfig::new(Role::Initiator)).await.unwrap();
     let sdp = own.local_description().to_owned();
     flood(&mut client, &mut sealer, DescriptionKind::Offer, sdp).await;
     assert_no_path(program).await;
@@ -171,7 +170,7 @@ async fn ten_thousand_candidates_cost_a_sender_neither_time_nor_memory() {
     let offer = opener.open(&client.body().await).unwrap();
     let Signal::Description { sdp: remote_description, .. } = offer else { panic!("an offer") };
     let role = Role::Responder { remote_description };
-    let own = Negotiation::start(PeerConfig { ice_servers: Vec::new(), role }).await.unwrap();
+    let own = Negotiation::start(PeerConfig::new(role)).await.unwrap();
     let sdp = own.local_description().to_owned();
     flood(&mut client, &mut sealer, DescriptionKind::Answer, sdp).await;
     assert_no_path(program).await;

@@ -100,11 +100,13 @@ impl Peer {
         let url: Url = link.origin().parse().unwrap();
         let connection = Connection::connect(&url, PATIENCE).await.unwrap();
         let at = Claim::Slot(link_slot(link.password()).unwrap());
-        Self::open(connect::claim(connection, at, link.password(), |_| {}).await.unwrap()).await
+        let claiming = Box::pin(connect::claim(connection, at, link.password(), |_| {}));
+        Self::open(claiming.await.unwrap()).await
     }
 
     async fn open(met: Met) -> Self {
-        let (channel, rejoin) = timeout(PATIENCE, connect::open(met, Vec::new())).await.unwrap().unwrap();
+        let (channel, rejoin) =
+            timeout(PATIENCE, connect::open(met, connect::Reach::default())).await.unwrap().unwrap();
         let connect::Channel { sealer, opener, transport, pairing } = channel;
         let Transport { sender: outgoing, receiver: incoming, hangup, .. } = transport;
         Self { sealer, opener, outgoing, incoming, hangup, rejoin, pairing }

@@ -403,7 +403,7 @@ fn bad_descriptions(good: &str) -> Vec<(&'static str, String)> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_receiver_refuses_descriptions_that_promise_too_much_or_too_little() {
     let host = Host::start().await;
-    let config = PeerConfig { ice_servers: Vec::new(), role: Role::Initiator };
+    let config = PeerConfig::new(Role::Initiator);
     let good = Negotiation::start(config).await.unwrap();
     for (what, sdp) in bad_descriptions(good.local_description()) {
         let room = Room::new();
@@ -418,7 +418,7 @@ async fn a_receiver_refuses_descriptions_that_promise_too_much_or_too_little() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sender_refuses_descriptions_that_promise_too_much_or_too_little() {
     let host = Host::start().await;
-    let config = PeerConfig { ice_servers: Vec::new(), role: Role::Initiator };
+    let config = PeerConfig::new(Role::Initiator);
     let good = Negotiation::start(config).await.unwrap();
     let good = good.local_description().replace("a=setup:actpass", "a=setup:active");
     for (what, sdp) in bad_descriptions(&good) {
@@ -461,10 +461,10 @@ async fn a_description_of_somebody_else_leads_nowhere_within_the_time_for_findin
     let host = Host::start().await;
     let room = Room::new();
     let Known { program, mut stranger, mut sealer, .. } = known_sender(&host, &room).await;
-    let config = PeerConfig { ice_servers: Vec::new(), role: Role::Initiator };
+    let config = PeerConfig::new(Role::Initiator);
     let negotiation = Negotiation::start(config).await.unwrap();
     // The certificate of one connection is promised, that of another is shown.
-    let other = PeerConfig { ice_servers: Vec::new(), role: Role::Initiator };
+    let other = PeerConfig::new(Role::Initiator);
     let other = Negotiation::start(other).await.unwrap();
     let sdp = negotiation
         .local_description()

@@ -57,12 +57,9 @@ fn queue(space: &Namespace, end: &str, kbit: u32, delay: u32) {
 impl Cable {
     /// Connects a network to the switch, and gives it an address there.
     pub(super) fn plug(switch: &Namespace, space: &Namespace, port: &'static str, address: &str) -> Self {
-        let machine = space.id().to_string();
-        let near = ["link", "add", "name", port, "type", "veth"];
-        switch.run("ip", &[&near[..], &["peer", "name", INTERFACE, "netns", &machine]].concat());
-        switch.run("ip", &["link", "set", port, "master", "br0", "up"]);
-        space.run("ip", &["addr", "add", &format!("{address}/24"), "dev", INTERFACE]);
-        space.run("ip", &["link", "set", INTERFACE, "up"]);
+        switch.join(port, space, INTERFACE);
+        switch.run("ip", &["link", "set", port, "master", "br0"]);
+        space.address(&format!("{address}/24"));
         Self { switch: switch.clone(), space: space.clone(), port }
     }
 

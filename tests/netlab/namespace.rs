@@ -3,8 +3,12 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{Read, Write};
+use std::os::fd::AsFd;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::thread;
+
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 /// A network of its own, with nothing in it but itself. Clones are the same network.
 #[derive(Clone)]
@@ -52,12 +56,46 @@ impl Namespace {
         command
     }
 
+    /// Does `what` in a thread of its own that is in this network, as are threads that it starts and sockets that it makes.
+    pub(crate) fn inside<T: Send>(&self, what: impl FnOnce() -> T + Send) -> T {
+        let network = fs::File::open(format!("/proc/{}/ns/net", self.id())).unwrap();
+        thread::scope(|scope| {
+            let entered = scope.spawn(move || {
+                move_into_link_name_space(network.as_fd(), Some(LinkNameSpaceType::Network)).unwrap();
+                what()
+            });
+            entered.join().unwrap()
+        })
+    }
+
     /// Runs a program there; it has to succeed.
     #[track_caller]
     pub(super) fn run(&self, program: &str, arguments: &[&str]) {
         let output = self.command(program).args(arguments).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{program} {arguments:?}: {said}");
+    }
+
+    /// A cable from `port` here to `interface` there, both up.
+    pub(super) fn join(&self, port: &str, other: &Self, interface: &str) {
+        let other_id = other.id().to_string();
+        let near = ["link", "add", "name", port, "type", "veth"];
+        self.run("ip", &[&near[..], &["peer", "name", interface, "netns", &other_id]].concat());
+        self.run("ip", &["link", "set", port, "up"]);
+        other.run("ip", &["link", "set", interface, "up"]);
+    }
+
+    /// Gives `eth0` an address, in use at once.
+    pub(super) fn address(&self, address: &str) {
+        let checked = if address.contains(':') { &["nodad"][..] } else { &[] };
+        self.run("ip", &[&["addr", "add", address, "dev", "eth0"], checked].concat());
+    }
+
+    /// Passes on what is for others.
+    pub(super) fn forward(&self) {
+        for setting in ["ipv4/ip_forward", "ipv6/conf/all/forwarding"] {
+            self.run("sh", &["-c", &format!("echo 1 > /proc/sys/net/{setting}")]);
+        }
     }
 
     /// What went over `interface`.

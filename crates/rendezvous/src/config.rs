@@ -38,6 +38,16 @@ pub struct Config {
     pub token: Option<Token>,
     /// STUN and TURN servers that a pair is told about. Default: none, which is enough on one network.
     pub ice_servers: Vec<IceServer>,
+    /// Where [`Server`](crate::Server) answers STUN (Binding requests over UDP), at most 4 addresses. Pairs are told of it, at the
+    /// name by which they came. Default: nowhere; 3478 is the usual port, and a second one shows a client how its router
+    /// assigns ports.
+    pub stun_listen: Vec<SocketAddr>,
+    /// TURN servers, as `turn:host:port`, for which each side of a pair gets a credential of its own. Default: none.
+    pub turn_urls: Vec<String>,
+    /// The secret that those share with this server (coturn's `static-auth-secret`). Default: none.
+    pub turn_secret: Option<Token>,
+    /// The file in which it stands, for [`Config::load`]. Default: none.
+    pub turn_secret_file: Option<PathBuf>,
     /// The Redis or Valkey through which several instances share their sessions. Default: none, this is the only one.
     pub redis: Option<RedisAddress>,
     /// Nameplates that are never assigned, because somebody else near by uses them. Default: none.
@@ -96,6 +106,9 @@ pub struct Times {
     /// How long it has to be calm before the guard comes down. Default 5 min.
     #[serde(deserialize_with = "seconds")]
     pub guard_calm: Duration,
+    /// For how long a TURN server may be asked with one credential; what it then allows goes on. Default 10 min.
+    #[serde(deserialize_with = "seconds")]
+    pub turn_credential: Duration,
     /// Between two pings; a socket that left three unanswered is dropped. Default 30 s.
     #[serde(deserialize_with = "seconds")]
     pub heartbeat: Duration,
@@ -135,6 +148,9 @@ pub struct Limits {
     /// Frames per socket. Default 20/s burst 40.
     #[serde(deserialize_with = "optional_rate")]
     pub messages: Option<Rate>,
+    /// STUN requests per client. Default 20/s burst 100.
+    #[serde(deserialize_with = "optional_rate")]
+    pub stun: Option<Rate>,
     /// Failed claims per client within any 10 minutes. Default 5.
     pub failed_claims: u32,
     /// Failed claims per client within any hour; then it waits an hour. Default 20.
@@ -205,8 +221,21 @@ impl Config {
         let mut config: Self = toml::Value::Table(table).try_into()?;
         // A variable that is there and empty, as compose files make them, asks for no token.
         config.token = config.token.filter(|token| !token.0.is_empty());
-        ice::check(&config.ice_servers)?;
+        if let Some(path) = &config.turn_secret_file {
+            config.turn_secret = Some(Token::from(read_text(path)?.trim().to_owned()));
+        }
+        config.turn_secret = config.turn_secret.filter(|secret| !secret.0.is_empty());
+        config.check_servers()?;
         Ok(config)
+    }
+
+    /// Checks the servers that pairs are told about.
+    ///
+    /// # Errors
+    /// [`IceError`], of the first that is of no use.
+    pub(crate) fn check_servers(&self) -> Result<(), IceError> {
+        ice::check(&self.ice_servers)?;
+        ice::check_turn(&self.turn_urls, self.turn_secret.is_some())
     }
 }
 
@@ -220,6 +249,10 @@ impl Default for Config {
             allowed_origins: Vec::new(),
             token: None,
             ice_servers: Vec::new(),
+            stun_listen: Vec::new(),
+            turn_urls: Vec::new(),
+            turn_secret: None,
+            turn_secret_file: None,
             redis: None,
             avoid_nameplates: BTreeSet::new(),
             times: Times::default(),
@@ -242,6 +275,7 @@ impl Default for Times {
             tls_handshake: Duration::from_secs(10),
             search: Duration::from_mins(1),
             guard_calm: Duration::from_mins(5),
+            turn_credential: Duration::from_mins(10),
             heartbeat: Duration::from_secs(30),
         }
     }
@@ -260,6 +294,7 @@ impl Default for Limits {
             claims: Rate::new(10, MINUTE, 5),
             meets: Rate::new(30, MINUTE, 30),
             messages: Rate::new(20, SECOND, 40),
+            stun: Rate::new(20, SECOND, 100),
             failed_claims: 5,
             failed_claims_hourly: 20,
             relayed_frames: 64,
@@ -315,6 +350,11 @@ impl Token {
             self.0.bytes().zip(offered.bytes()).fold(0, |sum, (ours, theirs)| sum | (ours ^ theirs));
         self.0.len() == offered.len() && differing == 0
     }
+
+    /// The secret itself, for computing with it.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
 }
 
 impl From<String> for Token {
@@ -345,7 +385,7 @@ pub enum ConfigError {
     #[error("the configuration is not valid")]
     Invalid(#[from] toml::de::Error),
     /// The list of STUN and TURN servers.
-    #[error("`ice_servers` is not valid")]
+    #[error("the STUN and TURN servers are not valid")]
     Ice(#[from] IceError),
 }
 
@@ -355,9 +395,11 @@ pub enum ConfigError {
 pub struct ParseRateError;
 
 fn read(path: &Path) -> Result<toml::Table, ConfigError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-    Ok(text.parse()?)
+    Ok(read_text(path)?.parse()?)
+}
+
+fn read_text(path: &Path) -> Result<String, ConfigError> {
+    std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })
 }
 
 /// The path of the setting that an environment variable names, if it names one.

@@ -20,7 +20,7 @@ use crate::config::Config;
 use crate::hub::{Hub, Rejected};
 use crate::metrics::TurnedAway;
 use crate::origin::{self, Scheme};
-use crate::{operations, page, routing, socket};
+use crate::{handout, operations, page, routing, socket};
 
 /// A rendezvous that any axum application can take in. Clones are handles on the same one.
 ///
@@ -168,9 +168,11 @@ async fn upgrade(
         Err(rejection) => return rejection.into_response(),
     };
     let hub = Arc::clone(&rendezvous.hub);
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let host = host.and_then(handout::host_name).map(str::to_owned);
     match hub.admit(client.key) {
         Ok(pass) => socket::sized(upgrade).on_upgrade(async move |socket| {
-            let connection = hub.connect(client.key, pass);
+            let connection = hub.connect(client.key, pass, host);
             // Boxed, or it would be in the task once for every future that holds it: 20 KiB instead of 5.
             hub.own(Box::pin(socket::run(socket, connection))).await;
         }),

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::Notify;
 use tokio::time::{self, MissedTickBehavior};
@@ -16,6 +16,7 @@ use wire::signaling::{Challenge, ClientMessage, CloseReason, ServerMessage};
 use crate::client_ip::ClientKey;
 use crate::config::Config;
 use crate::guard::{Change, Guard, Sign};
+use crate::handout::Handout;
 use crate::limits::gate::{Full, Gate, Pass};
 use crate::limits::{Denied, Limits, Request, TokioClock};
 use crate::mesh::{Job, Mesh};
@@ -33,6 +34,8 @@ pub(crate) struct Hub {
     pub(crate) limits: Limits,
     /// What is counted for the operator.
     pub(crate) metrics: Metrics,
+    /// What each client is told when it is paired.
+    pub(crate) handout: Handout,
     /// The other instances, if there are any.
     pub(crate) mesh: Option<Arc<Mesh>>,
     state: Mutex<State>,
@@ -85,6 +88,7 @@ impl Hub {
         Self {
             limits: Limits::new(&config.limits, TokioClock),
             metrics: Metrics::new(now()),
+            handout: Handout::new(&config),
             mesh: Mesh::new(&config, system_entropy()),
             gate: Gate::new(config.limits.sockets, config.limits.sockets_per_client),
             state: Mutex::new(State {
@@ -123,19 +127,25 @@ impl Hub {
         })
     }
 
-    /// Takes a socket in.
-    pub(crate) fn connect(self: &Arc<Self>, client: ClientKey, pass: Pass) -> Connection {
-        self.take_in(client, Some(pass))
+    /// Takes a socket in, of a client that came by `host`.
+    pub(crate) fn connect(
+        self: &Arc<Self>,
+        client: ClientKey,
+        pass: Pass,
+        host: Option<String>,
+    ) -> Connection {
+        let outbox = Outbox::new(&self.config.limits).for_client(host);
+        self.take_in(client, Some(pass), outbox)
     }
 
     /// Takes in a socket of another instance that is to have its place here.
     pub(crate) fn visit(self: &Arc<Self>, client: ClientKey) -> Connection {
-        self.take_in(client, None)
+        self.take_in(client, None, Outbox::new(&self.config.limits))
     }
 
-    fn take_in(self: &Arc<Self>, client: ClientKey, pass: Option<Pass>) -> Connection {
+    fn take_in(self: &Arc<Self>, client: ClientKey, pass: Option<Pass>, outbox: Outbox) -> Connection {
         self.start();
-        let outbox = Arc::new(Outbox::new(&self.config.limits));
+        let outbox = Arc::new(outbox);
         let mut state = self.state();
         state.last_connection += 1;
         let id = ConnectionId(state.last_connection);
@@ -282,9 +292,10 @@ impl Hub {
     fn perform(&self, state: &mut State) {
         while let Some(action) = state.registry.poll_action() {
             match action {
-                Action::Deliver { to, message } => {
+                Action::Deliver { to, mut message } => {
                     self.metrics.count_delivery(&message);
                     let Some(outbox) = state.outboxes.get(&to) else { continue };
+                    self.complete(&mut message, to, outbox);
                     if outbox.push(message.to_frame()).is_err() {
                         tracing::debug!(connection = to.0, "socket does not read");
                         state.outboxes.remove(&to);
@@ -324,6 +335,13 @@ impl Hub {
         let due = state.registry.poll_timeout();
         if due.is_some_and(|due| state.driver_wakes.is_none_or(|wakes| due < wakes)) {
             self.wake.notify_one();
+        }
+    }
+
+    /// Adds to a message what is its client's alone, unless another instance is between: that has the socket, and does so.
+    pub(crate) fn complete(&self, message: &mut ServerMessage, to: ConnectionId, outbox: &Outbox) {
+        if let Some(client) = outbox.client() {
+            self.handout.complete(message, to.0, client.host.as_deref(), SystemTime::now());
         }
     }
 

@@ -22,6 +22,19 @@ pub(crate) fn check(servers: &[IceServer]) -> Result<(), IceError> {
     Ok(())
 }
 
+/// Checks the TURN servers for which there will be credentials once somebody is paired.
+///
+/// # Errors
+/// [`IceError`], as [`check`], and when there is no secret to make them with.
+pub(crate) fn check_turn(urls: &[String], has_secret: bool) -> Result<(), IceError> {
+    let Some(first) = urls.first() else { return Ok(()) };
+    if !has_secret {
+        return Err(IceError::NoSecret { url: first.clone() });
+    }
+    let credential = Some(String::new());
+    check(&[IceServer { urls: urls.to_vec(), username: credential.clone(), credential }])
+}
+
 fn check_url(url: &str, server: &IceServer) -> Result<(), IceError> {
     let (scheme, rest) = url.split_once(':').unwrap_or_default();
     let plain = rest.bytes().all(|byte| byte.is_ascii_graphic());
@@ -61,6 +74,12 @@ pub enum IceError {
         /// What was configured.
         url: String,
     },
+    /// Without the secret of the TURN servers there are no credentials for them.
+    #[error("`{url}` needs `turn_secret`")]
+    NoSecret {
+        /// What was configured.
+        url: String,
+    },
 }
 
 /// Most entries, and most addresses per entry: browsers warn from five on, because each slows down the search.
@@ -87,6 +106,15 @@ mod tests {
         assert_eq!(check(&[server("turns:turn.example.org?transport=tcp", Some("x"))]), Ok(()));
         let url = "turn:turn.example.org".to_owned();
         assert_eq!(check(&[server(&url, None)]), Err(IceError::NoCredential { url }));
+    }
+
+    #[test]
+    fn turn_servers_need_a_secret_and_an_address() {
+        let with = |url: &str, has_secret| check_turn(&[url.to_owned()], has_secret);
+        let url = "turn:turn.example.org:3478".to_owned();
+        assert_eq!(with(&url, true), Ok(()));
+        assert_eq!(with(&url, false), Err(IceError::NoSecret { url }));
+        assert!(matches!(with("turn.example.org", true), Err(IceError::Address { .. })));
     }
 
     #[test]

@@ -47,8 +47,11 @@ mod client_ip;
 mod ice;
 mod redis_address;
 mod shrink;
+mod stun;
 
 mod config;
+
+mod handout;
 
 mod registry;
 
@@ -73,6 +76,7 @@ mod operations;
 mod http;
 
 mod health;
+mod responder;
 mod tls;
 
 mod server;

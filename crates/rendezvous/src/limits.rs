@@ -21,6 +21,7 @@ use crate::registry::Fault;
 
 pub(crate) mod failures;
 pub(crate) mod gate;
+pub(crate) mod slots;
 
 /// What a client asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -46,6 +46,15 @@ struct Args {
     /// STUN server that pairs are told about, such as stun:stun.example.org:3478; may be repeated
     #[arg(long = "stun", value_name = "URL")]
     stun: Vec<String>,
+    /// Where to answer STUN over UDP, as ADDRESS:PORT, so that pairs find a path through their routers; may be repeated
+    #[arg(long = "stun-listen", value_name = "ADDR")]
+    stun_listen: Vec<SocketAddr>,
+    /// TURN server for pairs that find no path, such as turn:turn.example.org:3478; may be repeated
+    #[arg(long = "turn-url", value_name = "URL")]
+    turn_urls: Vec<String>,
+    /// File with the secret that the TURN servers share with this one; or `RENDEZVOUS_TURN_SECRET`
+    #[arg(long, value_name = "FILE")]
+    turn_secret_file: Option<PathBuf>,
     /// Redis or Valkey that several instances share their sessions through, such as <redis://127.0.0.1:6379>; `rediss:`
     /// is TLS, `unix:` a socket. With a password, better in the environment (`RENDEZVOUS_REDIS`)
     #[arg(long, value_name = "URL")]
@@ -101,6 +110,9 @@ async fn serve(config: Config) -> Result<(), Box<dyn Error>> {
     if let Some(metrics) = server.metrics_addr() {
         tracing::info!(address = %metrics, "answering the operator");
     }
+    for stun in server.stun_addrs() {
+        tracing::info!(address = %stun, "answering STUN");
+    }
     let handle = server.handle();
     let serving = tokio::spawn(server.serve());
     stop.wait().await;
@@ -140,6 +152,15 @@ fn flags(args: &Args) -> Result<Vec<toml::Table>, Box<dyn Error>> {
     }
     if !args.allowed_origins.is_empty() {
         set("allowed_origins", args.allowed_origins.clone().into());
+    }
+    if !args.stun_listen.is_empty() {
+        set("stun_listen", args.stun_listen.iter().map(ToString::to_string).collect::<Vec<_>>().into());
+    }
+    if !args.turn_urls.is_empty() {
+        set("turn_urls", args.turn_urls.clone().into());
+    }
+    if let Some(path) = &args.turn_secret_file {
+        set("turn_secret_file", path.to_str().ok_or("a path has to be UTF-8")?.into());
     }
     if !args.stun.is_empty() {
         let server = toml::Table::from_iter([("urls".to_owned(), args.stun.clone().into())]);

@@ -26,6 +26,7 @@ pub(crate) struct Metrics {
     transfers: IntCounterVec,
     refusals: IntCounterVec,
     challenges: IntCounterVec,
+    stun: IntCounterVec,
     relayed_frames: IntCounter,
     relayed_bytes: IntCounter,
     delivery: Histogram,
@@ -74,6 +75,17 @@ pub(crate) enum Work {
     Done,
     /// It was not.
     Wrong,
+}
+
+/// What became of a datagram to STUN.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stun {
+    /// It was answered.
+    Answered,
+    /// Its client asks too often.
+    Limited,
+    /// It was not a request.
+    Ignored,
 }
 
 /// Why somebody was turned away before there was a socket.
@@ -131,6 +143,11 @@ impl Metrics {
                 "Work asked for, and its answers.",
                 &["result"],
             ),
+            stun: counters(
+                "rendezvous_stun_requests_total",
+                "Datagrams to STUN, and what became of them.",
+                &["outcome"],
+            ),
             relayed_frames: counter("rendezvous_relayed_frames_total", "Frames passed on."),
             relayed_bytes: counter("rendezvous_relayed_bytes_total", "Bytes of bodies passed on."),
             delivery: Histogram::with_opts(delivery.buckets(BUCKETS.to_vec())).expect(CONSTANT),
@@ -141,7 +158,7 @@ impl Metrics {
     }
 
     fn register(&self) {
-        let all: [Box<dyn prometheus::core::Collector>; 13] = [
+        let all: [Box<dyn prometheus::core::Collector>; 14] = [
             Box::new(self.sockets.clone()),
             Box::new(self.sessions.clone()),
             Box::new(self.meetings.clone()),
@@ -152,6 +169,7 @@ impl Metrics {
             Box::new(self.transfers.clone()),
             Box::new(self.refusals.clone()),
             Box::new(self.challenges.clone()),
+            Box::new(self.stun.clone()),
             Box::new(self.relayed_frames.clone()),
             Box::new(self.relayed_bytes.clone()),
             Box::new(self.delivery.clone()),
@@ -224,6 +242,16 @@ impl Metrics {
             Work::Wrong => "wrong",
         };
         self.challenges.with_label_values(&[result]).inc();
+    }
+
+    /// Counts a datagram to STUN.
+    pub(crate) fn count_stun(&self, outcome: Stun) {
+        let outcome = match outcome {
+            Stun::Answered => "answered",
+            Stun::Limited => "limited",
+            Stun::Ignored => "ignored",
+        };
+        self.stun.with_label_values(&[outcome]).inc();
     }
 
     /// A message was on its way through the server for so long.

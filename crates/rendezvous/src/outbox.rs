@@ -15,9 +15,18 @@ use crate::config::Limits;
 pub(crate) struct Outbox {
     most_frames: usize,
     most_bytes: usize,
+    /// At the other end, unless that is another instance.
+    client: Option<Client>,
     queue: Mutex<Queue>,
     changed: Notify,
     abandoned: CancellationToken,
+}
+
+/// Whose socket it is.
+#[derive(Debug)]
+pub(crate) struct Client {
+    /// By which name or address it came, if it said so.
+    pub(crate) host: Option<String>,
 }
 
 #[derive(Debug, Default)]
@@ -46,10 +55,21 @@ impl Outbox {
         Self {
             most_frames: limits.queued_frames,
             most_bytes: limits.queued_bytes,
+            client: None,
             queue: Mutex::default(),
             changed: Notify::new(),
             abandoned: CancellationToken::new(),
         }
+    }
+
+    /// The same to the socket of a client that came by `host`.
+    pub(crate) fn for_client(self, host: Option<String>) -> Self {
+        Self { client: Some(Client { host }), ..self }
+    }
+
+    /// Who is at the other end, unless that is another instance.
+    pub(crate) fn client(&self) -> Option<&Client> {
+        self.client.as_ref()
     }
 
     /// Queues a frame; after [`Outbox::close`] it is dropped.

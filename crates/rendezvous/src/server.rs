@@ -30,10 +30,11 @@ use crate::client_ip::{self, ClientKey};
 use crate::config::Config;
 use crate::http::{Encrypted, Rendezvous};
 use crate::hub::Hub;
-use crate::ice::{self, IceError};
+use crate::ice::IceError;
 use crate::limits::Bucket;
 use crate::limits::gate::{Gate, Pass};
 use crate::metrics::TurnedAway;
+use crate::responder::Responder;
 use crate::routing;
 use crate::tls::{Tls, TlsError};
 
@@ -45,6 +46,8 @@ pub struct Server {
     tls: Option<Tls>,
     /// For the operator.
     metrics: Option<(TcpListener, SocketAddr)>,
+    /// For whoever asks how its address looks.
+    stun: Vec<Responder>,
     handle: ServerHandle,
     _end: End,
 }
@@ -61,10 +64,10 @@ impl Server {
     /// Binds to `config.listen`. Where the machine has no IPv6, `[::]` means `0.0.0.0`.
     ///
     /// # Errors
-    /// [`BindError::Listen`] when an address cannot be had; [`BindError::Ice`] for a bad `ice_servers`;
+    /// [`BindError::Listen`] when an address cannot be had; [`BindError::Ice`] for bad STUN and TURN servers;
     /// [`BindError::Tls`] for files that hold no certificate.
     pub async fn bind(config: Config) -> Result<Self, BindError> {
-        ice::check(&config.ice_servers)?;
+        config.check_servers()?;
         let now = time::Instant::now().into_std();
         let tls = config.tls.clone().map(|files| Tls::open(files, now)).transpose()?;
         let (listener, local_addr) = listen(config.listen).await?;
@@ -72,13 +75,16 @@ impl Server {
             Some(address) => Some(listen(address).await?),
             None => None,
         };
+        let stun = answer_stun(&config.stun_listen).await?;
         let handle = ServerHandle {
             rendezvous: Rendezvous::new(config),
             stopping: CancellationToken::new(),
             stopped: CancellationToken::new(),
         };
+        let ports = stun.iter().map(|responder| responder.local_addr().port()).collect();
+        handle.rendezvous.hub.handout.set_stun_ports(ports);
         let end = End(handle.clone());
-        Ok(Self { listener, local_addr, tls, metrics, handle, _end: end })
+        Ok(Self { listener, local_addr, tls, metrics, stun, handle, _end: end })
     }
 
     /// Where it listens; with the port that was given for port 0.
@@ -89,6 +95,11 @@ impl Server {
     /// Where it answers its operator, if it does.
     pub fn metrics_addr(&self) -> Option<SocketAddr> {
         self.metrics.as_ref().map(|(_, address)| *address)
+    }
+
+    /// Where it answers STUN, with the ports that were given for port 0.
+    pub fn stun_addrs(&self) -> Vec<SocketAddr> {
+        self.stun.iter().map(Responder::local_addr).collect()
     }
 
     /// A handle to stop it with, to be taken before [`Server::serve`].
@@ -108,6 +119,9 @@ impl Server {
         let mut connections = JoinSet::new();
         // Aborted when this future ends or is dropped.
         let mut operator = JoinSet::new();
+        for responder in self.stun {
+            operator.spawn(responder.run(Arc::clone(&hub)));
+        }
         if let Some((metrics, _)) = self.metrics {
             operator.spawn(serve_operator(
                 metrics,
@@ -189,7 +203,7 @@ pub enum BindError {
         source: io::Error,
     },
     /// The list of STUN and TURN servers.
-    #[error("`ice_servers` is not valid")]
+    #[error("the STUN and TURN servers are not valid")]
     Ice(#[from] IceError),
     /// The certificate.
     #[error("there is no certificate to serve with")]
@@ -292,6 +306,16 @@ async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), BindEr
     Ok((listener, local_addr))
 }
 
+/// Binds to as many addresses as clients are told of.
+async fn answer_stun(addresses: &[SocketAddr]) -> Result<Vec<Responder>, BindError> {
+    let mut bound = Vec::new();
+    for &address in addresses.iter().take(MAX_STUN_SOCKETS) {
+        let responder = Responder::bind(address).await;
+        bound.push(responder.map_err(|source| BindError::Listen { address, source })?);
+    }
+    Ok(bound)
+}
+
 /// Speaks HTTP on one connection, until it becomes a WebSocket or has had its time.
 async fn talk<S, H>(stream: S, service: H, head: Duration, stopping: CancellationToken)
 where
@@ -331,6 +355,9 @@ const CONNECTION_LIFE: Duration = Duration::from_mins(2);
 
 /// Connections of the operator at a time: Prometheus keeps one.
 const OPERATOR_CONNECTIONS: usize = 16;
+
+/// Addresses on which STUN is answered: two ports are of use, each on one address per family.
+const MAX_STUN_SOCKETS: usize = 4;
 
 /// Pause after the system refuses to accept, which it does when it is out of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

@@ -67,3 +67,22 @@ fn a_setting_that_does_not_exist_is_named() {
     assert!(text.starts_with("error: the configuration is not valid"), "{text}");
     assert!(text.contains("clams"), "{text}");
 }
+
+#[test]
+fn what_it_says_of_stun_and_turn_is_what_was_asked_for() {
+    let directory = tempfile::TempDir::new().unwrap();
+    let secret = directory.path().join("secret");
+    std::fs::write(&secret, "north\n").unwrap();
+    let secret = secret.to_str().unwrap();
+    let turn = ["--turn-url", "turn:turn.example.org:3478"];
+    let with_file = [&["--listen", "127.0.0.1:0", "--stun-listen", "127.0.0.1:0"], &turn[..]].concat();
+    let told = Process::start(&[&with_file[..], &["--turn-secret-file", secret]].concat(), &[]);
+    assert!(!told.address.is_empty(), "with a secret in a file");
+    let inherited = Process::start(&with_file, &[("RENDEZVOUS_TURN_SECRET", "north")]);
+    assert!(!inherited.address.is_empty(), "with a secret in the environment");
+    let without = command().args(turn).output().unwrap();
+    let text = String::from_utf8(without.stderr).unwrap();
+    assert!(text.contains("`turn:turn.example.org:3478` needs `turn_secret`"), "{text}");
+    let nowhere = command().args(["--turn-secret-file", "/nowhere/at/all"]).output().unwrap();
+    assert!(String::from_utf8(nowhere.stderr).unwrap().contains("/nowhere/at/all cannot be read"));
+}

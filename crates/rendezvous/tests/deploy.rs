@@ -30,6 +30,7 @@ fn environment(compose: &str) -> Vec<(String, String)> {
         ("${DOMAIN:?}", "drop.example.org"),
         ("${RENDEZVOUS_TOKEN:-}", ""),
         ("${REDIS_PASSWORD:?}", "secret"),
+        ("${TURN_SECRET:?}", "5ec4e7"),
     ];
     let lines = compose.lines().filter_map(|line| line.trim().split_once(": "));
     let settings = lines.filter(|(name, _)| name.starts_with("RENDEZVOUS_"));
@@ -51,6 +52,8 @@ fn the_compose_file_sets_what_there_is() {
     assert_eq!(config.trusted_proxies.len(), 1);
     assert!(config.token.is_none() && config.metrics_listen.is_some());
     assert_eq!(config.ice_servers[0].urls, ["stun:drop.example.org:3478"]);
+    assert_eq!(config.turn_urls.len(), 2);
+    assert!(config.turn_secret.is_some());
 }
 
 #[tokio::test]
@@ -87,7 +90,7 @@ fn the_relay_denies_private_networks_in_every_form() {
         "169.254.0.0-169.254.255.255",
         "172.16.0.0-172.31.255.255",
         "192.168.0.0-192.168.255.255",
-        "::-::1",
+        "::1-::ffff:ffff",
         "::ffff:0:0-::ffff:ffff:ffff",
         "64:ff9b::-64:ff9b::ffff:ffff",
         "2002::-2002:ffff:ffff:ffff:ffff:ffff:ffff:ffff",

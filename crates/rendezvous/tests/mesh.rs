@@ -78,6 +78,29 @@ async fn result(sender: &mut Socket, outcome: Outcome) {
 }
 
 #[tokio::test]
+async fn each_side_is_told_of_the_stun_of_its_own_instance_and_gets_one_credential() {
+    let redis = Redis::start();
+    let mut config = config(&redis);
+    config.stun_listen = vec!["127.0.0.1:0".parse().unwrap()];
+    config.turn_urls = vec!["turn:turn.example.org:3478".to_owned()];
+    config.turn_secret = Some("north".to_owned().into());
+    let [a, b] = instances_of(config).await;
+    let (mut sender, mut receiver) = (a.connect().await, b.connect().await);
+    let nameplate = sender.create().await;
+    receiver.claim(nameplate).await;
+    let mut names = Vec::new();
+    for (client, server) in [(&mut sender, &a), (&mut receiver, &b)] {
+        let heard = client.hear().await;
+        let ServerMessage::Paired { ice_servers, .. } = heard else { panic!("{heard:?}") };
+        let urls: Vec<_> = ice_servers.iter().flat_map(|server| server.urls.clone()).collect();
+        let stun = format!("stun:127.0.0.1:{}", server.stun_addrs[0].port());
+        assert_eq!(urls, [stun, "turn:turn.example.org:3478".to_owned()]);
+        names.push(ice_servers[1].username.clone().unwrap());
+    }
+    assert_ne!(names[0], names[1]);
+}
+
+#[tokio::test]
 async fn a_pair_on_two_instances_talks_through_both_and_meets_on_a_third() {
     let redis = Redis::start();
     let [a, b, c] = instances(&redis).await;

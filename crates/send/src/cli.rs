@@ -115,6 +115,26 @@ struct Flags {
     #[arg(long, value_name = "URL", value_delimiter = ',', global = true, help_heading = "Network")]
     stun: Vec<StunUrl>,
 
+    /// Reach the other side through a relay only, so that it learns no address of this machine
+    #[arg(long, conflicts_with = "no_relay", global = true, help_heading = "Network")]
+    relay_only: bool,
+
+    /// Use no relay, not even where there is no direct path
+    #[arg(long, global = true, help_heading = "Network")]
+    no_relay: bool,
+
+    /// Network interface to use, such as eth0; may be repeated [default: all]
+    #[arg(long, value_name = "NAME", value_delimiter = ',', global = true, help_heading = "Network")]
+    interface: Vec<String>,
+
+    /// Reach the other side over IPv4 only
+    #[arg(short = '4', long, conflicts_with = "ipv6", global = true, help_heading = "Network")]
+    ipv4: bool,
+
+    /// Reach the other side over IPv6 only
+    #[arg(short = '6', long, global = true, help_heading = "Network")]
+    ipv6: bool,
+
     /// Print only what a script needs: the code or link, or the paths of saved files, one per line
     #[arg(short, long, global = true, help_heading = "Output")]
     quiet: bool,
@@ -160,6 +180,7 @@ impl Args {
         let Flags { output, yes, restart, overwrite, digits, words, link_only, no_qr, symlinks, .. } =
             &self.flags;
         let Flags { server, token, port, stun, quiet, json, verbose, config: _, .. } = &self.flags;
+        let Flags { relay_only, no_relay, interface, ipv4, ipv6, .. } = &self.flags;
         let listen = match &self.subcommand {
             Some(Subcommand::Serve { listen }) => *listen,
             Some(Subcommand::Receive { .. }) | None => None,
@@ -182,6 +203,11 @@ impl Args {
             verbose: (*verbose > 0).then_some(*verbose),
             port: *port,
             stun: (!stun.is_empty()).then(|| stun.clone()),
+            relay_only: given(relay_only),
+            no_relay: given(no_relay),
+            interface: (!interface.is_empty()).then(|| interface.clone()),
+            ipv4: given(ipv4),
+            ipv6: given(ipv6),
             listen,
         }
     }

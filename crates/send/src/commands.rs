@@ -19,6 +19,7 @@ use wire::signaling::CloseReason;
 
 use crate::config::ConfigError;
 use crate::report::{AskError, Direction};
+use crate::signaling;
 use crate::units;
 
 /// Why a command failed: what happened and what was kept. [`Error::hint`] says what to do next.
@@ -109,6 +110,9 @@ pub enum Error {
     /// Both sides know each other, but no data gets from one to the other.
     #[error("no network path between the two machines works")]
     NoPath,
+    /// Only relays are to be used, and the server has none.
+    #[error("the server has no relay, and --relay-only allows no other path")]
+    NoRelay,
 
     /// The receiver's code differs from the sender's (on the receiver's side). The code is spent.
     #[error("the code is wrong, and spent now; nothing was received")]
@@ -373,9 +377,7 @@ impl Error {
             Self::SourceName { .. } => "rename it and send it again",
             Self::SourceChanged { .. } => "send it again when nothing writes to it",
             Self::NothingToSend => "add --symlinks to send links as links",
-            Self::ServerUnreachable { .. } => {
-                "check the address and your connection; without --server, both machines must be on one network"
-            }
+            Self::ServerUnreachable { source, .. } => unreachable_hint(&**source),
             Self::ServerLost { .. } | Self::PeerLeft { .. } => {
                 "run the command again on both sides, with a new code"
             }
@@ -387,8 +389,9 @@ impl Error {
             }
             Self::Listen { .. } => "choose another port with --port, or with --listen for `send serve`",
             Self::NoPath => {
-                "connect both machines to one network, or add --stun stun:HOST:PORT on both sides"
+                "connect both machines to one network, or use a server with STUN and TURN (rendezvous --stun-listen, --turn-url)"
             }
+            Self::NoRelay => "use a server that has one (rendezvous --turn-url), or leave --relay-only out",
             Self::WrongCode => "ask the sender for the new code on their screen, and compare every digit",
             Self::NoSuchCode => "ask the sender for the code on their screen now",
             Self::AlreadyTried => "ask the sender for a new code; a code that worked is never needed twice",
@@ -449,6 +452,7 @@ impl Error {
             Self::NotFound { .. } => ("not_found", 5),
             Self::Listen { .. } => ("listen", 1),
             Self::NoPath => ("no_path", 5),
+            Self::NoRelay => ("no_relay", 5),
             Self::WrongCode => ("wrong_code", 4),
             Self::NoSuchCode => ("no_such_code", 4),
             Self::AlreadyTried => ("already_tried", 4),
@@ -510,6 +514,14 @@ fn refusal(reason: CloseReason) -> &'static str {
 
 /// The longest wait that is passed on as the server states it: its longest block is an hour.
 const LONGEST_WAIT: Duration = Duration::from_hours(24);
+
+fn unreachable_hint(source: &(dyn StdError + Send + Sync + 'static)) -> &'static str {
+    if matches!(source.downcast_ref(), Some(signaling::ConnectError::Proxy(_))) {
+        "check HTTPS_PROXY or ALL_PROXY (http://user:password@host:port, socks5h://…), or name the server in NO_PROXY"
+    } else {
+        "check the address and your connection; without --server, both machines must be on one network"
+    }
+}
 
 fn refusal_hint(reason: CloseReason, retry_after: Option<Duration>) -> Cow<'static, str> {
     match (reason, retry_after) {
@@ -576,6 +588,7 @@ mod tests {
             Error::NotFound { nameplate: Nameplate::new(48).unwrap() },
             Error::Listen { address: ([127, 0, 0, 1], 80).into(), source: io(ErrorKind::AddrInUse) },
             Error::NoPath,
+            Error::NoRelay,
             Error::WrongCode,
             Error::NoSuchCode,
             Error::AlreadyTried,
@@ -638,7 +651,7 @@ mod tests {
         assert_eq!(of(4), "wrong_code no_such_code already_tried expired exhausted");
         assert_eq!(
             of(5),
-            "server_unreachable server_lost server_refused not_found no_path peer_lost unconfirmed"
+            "server_unreachable server_lost server_refused not_found no_path no_relay peer_lost unconfirmed"
         );
         assert_eq!(
             of(6),

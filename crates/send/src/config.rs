@@ -14,6 +14,8 @@ use thiserror::Error;
 use url::Url;
 use wire::code::Password;
 
+use crate::policy::{Family, Policy, Relay};
+
 pub use wire::doors::Typed;
 
 /// Everything that can be set, resolved.
@@ -46,6 +48,8 @@ pub struct Config {
     pub port: Option<u16>,
     /// STUN servers for finding a path through routers, as `stun:host:port`. Default: none.
     pub stun: Vec<StunUrl>,
+    /// Which ways to the other side may be tried. Default: all.
+    pub policy: Policy,
     /// Where `send serve` listens. Default: `[::]:8080`.
     pub listen: SocketAddr,
 }
@@ -106,7 +110,7 @@ impl Config {
 
     /// Lays flags over environment over file over defaults.
     ///
-    /// Settings that exclude each other (`digits`, `words`, `link-only`; `quiet`, `json`) count as one: the first layer
+    /// Settings that exclude each other (`digits`, `words`, `link-only`; `quiet`, `json`; `relay-only`, `no-relay`; `ipv4`, `ipv6`) count as one: the first layer
     /// that has any of them decides.
     ///
     /// # Errors
@@ -118,6 +122,13 @@ impl Config {
             flags.format(Origin::Flag)?,
             environment.format(Origin::Environment)?,
             file.format(Origin::File)?,
+        ];
+        let relay =
+            [flags.relay(Origin::Flag)?, environment.relay(Origin::Environment)?, file.relay(Origin::File)?];
+        let family = [
+            flags.family(Origin::Flag)?,
+            environment.family(Origin::Environment)?,
+            file.family(Origin::File)?,
         ];
         let layer = flags.over(environment).over(file);
         let any = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 8080));
@@ -135,6 +146,11 @@ impl Config {
             verbosity: layer.verbose.unwrap_or(0),
             port: layer.port,
             stun: layer.stun.unwrap_or_default(),
+            policy: Policy {
+                relay: relay.into_iter().flatten().next().unwrap_or_default(),
+                interfaces: layer.interface.unwrap_or_default(),
+                family: family.into_iter().flatten().next().unwrap_or_default(),
+            },
             listen: layer.listen.unwrap_or(any),
         })
     }
@@ -176,6 +192,16 @@ pub struct Layer {
     pub port: Option<u16>,
     /// [`Config::stun`].
     pub stun: Option<Vec<StunUrl>>,
+    /// [`Relay::Only`].
+    pub relay_only: Option<bool>,
+    /// [`Relay::Never`].
+    pub no_relay: Option<bool>,
+    /// [`Policy::interfaces`].
+    pub interface: Option<Vec<String>>,
+    /// [`Family::V4`].
+    pub ipv4: Option<bool>,
+    /// [`Family::V6`].
+    pub ipv6: Option<bool>,
     /// [`Config::listen`].
     pub listen: Option<SocketAddr>,
 }
@@ -204,6 +230,11 @@ impl Layer {
             verbose: environment.parse("SEND_VERBOSE")?,
             port: environment.parse("SEND_PORT")?,
             stun: environment.list("SEND_STUN")?,
+            relay_only: environment.switch("SEND_RELAY_ONLY")?,
+            no_relay: environment.switch("SEND_NO_RELAY")?,
+            interface: environment.list("SEND_INTERFACE")?,
+            ipv4: environment.switch("SEND_IPV4")?,
+            ipv6: environment.switch("SEND_IPV6")?,
             listen: environment.parse("SEND_LISTEN")?,
         })
     }
@@ -244,6 +275,11 @@ impl Layer {
             verbose: self.verbose.or(below.verbose),
             port: self.port.or(below.port),
             stun: self.stun.or(below.stun),
+            relay_only: self.relay_only.or(below.relay_only),
+            no_relay: self.no_relay.or(below.no_relay),
+            interface: self.interface.or(below.interface),
+            ipv4: self.ipv4.or(below.ipv4),
+            ipv6: self.ipv6.or(below.ipv6),
             listen: self.listen.or(below.listen),
         }
     }
@@ -267,14 +303,34 @@ impl Layer {
         }
     }
 
+    fn relay(&self, origin: Origin) -> Result<Option<Relay>, ConfigError> {
+        let only = ("relay-only", self.relay_only, Relay::Only);
+        either(origin, [only, ("no-relay", self.no_relay, Relay::Never)], Relay::Allowed)
+    }
+
+    fn family(&self, origin: Origin) -> Result<Option<Family>, ConfigError> {
+        let v4 = ("ipv4", self.ipv4, Family::V4);
+        either(origin, [v4, ("ipv6", self.ipv6, Family::V6)], Family::Both)
+    }
+
     fn format(&self, origin: Origin) -> Result<Option<Format>, ConfigError> {
-        match (self.quiet, self.json) {
-            (Some(true), Some(true)) => Err(ConfigError::Conflict { origin, keys: ["quiet", "json"] }),
-            (Some(true), _) => Ok(Some(Format::Quiet)),
-            (_, Some(true)) => Ok(Some(Format::Json)),
-            (None, None) => Ok(None),
-            (Some(false) | None, Some(false) | None) => Ok(Some(Format::Human)),
-        }
+        let quiet = ("quiet", self.quiet, Format::Quiet);
+        either(origin, [quiet, ("json", self.json, Format::Json)], Format::Human)
+    }
+}
+
+/// What two switches that exclude each other say, by their names; `neither` when one was switched off and none on.
+fn either<T>(
+    origin: Origin,
+    [(first, is_first, one), (second, is_second, other)]: [(&'static str, Option<bool>, T); 2],
+    neither: T,
+) -> Result<Option<T>, ConfigError> {
+    match (is_first, is_second) {
+        (Some(true), Some(true)) => Err(ConfigError::Conflict { origin, keys: [first, second] }),
+        (Some(true), _) => Ok(Some(one)),
+        (_, Some(true)) => Ok(Some(other)),
+        (None, None) => Ok(None),
+        (Some(false) | None, Some(false) | None) => Ok(Some(neither)),
     }
 }
 

@@ -30,9 +30,10 @@ use wire::signaling::{
 };
 
 use crate::entropy::EntropyError;
+use crate::policy::{Policy, Relay};
 use crate::signaling::{self, Connection, SignalingError};
 use crate::transport::TransportError;
-use crate::transport::webrtc::NegotiationError;
+use crate::transport::webrtc::{self, NegotiationError, PeerConfig};
 
 pub use channel::{Channel, open};
 pub use claim::{Step, claim};
@@ -61,6 +62,31 @@ pub struct Met {
     pub pairing: Option<Pairing>,
     /// Servers for finding a path, as the rendezvous handed them out.
     pub ice_servers: Vec<IceServer>,
+}
+
+/// How this side is to look for the other.
+#[derive(Clone, Debug, Default)]
+pub struct Reach {
+    /// STUN servers of its own choice, beside those that the rendezvous hands out.
+    pub stun: Vec<IceServer>,
+    /// Which ways may be tried.
+    pub policy: Policy,
+}
+
+impl Reach {
+    /// What a negotiation works with, given what the rendezvous handed out.
+    fn peer_config(
+        &self,
+        mut ice_servers: Vec<IceServer>,
+        role: webrtc::Role,
+    ) -> Result<PeerConfig, ConnectError> {
+        let is_relay = |server: &IceServer| server.urls.iter().any(|url| url.starts_with("turn:"));
+        if self.policy.relay == Relay::Only && !ice_servers.iter().any(is_relay) {
+            return Err(ConnectError::NoRelay);
+        }
+        ice_servers.extend(self.stun.iter().cloned());
+        Ok(PeerConfig { ice_servers, policy: self.policy.clone(), role })
+    }
 }
 
 /// One pairing at one door: bodies go to the other side and come from it through the rendezvous.
@@ -175,6 +201,9 @@ pub enum ConnectError {
     /// No path between the two machines was found in time.
     #[error("no path to the other side")]
     NoPath,
+    /// This side uses relays only, and the rendezvous has none.
+    #[error("the server has no relay")]
+    NoRelay,
     /// This machine could not take part in finding a path.
     #[error("no connection could be set up")]
     Negotiation(#[source] NegotiationError),

@@ -5,6 +5,8 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
+use crate::policy::Policy;
+
 /// One address of one interface of this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Interface {
@@ -23,6 +25,13 @@ struct Interface {
 /// network has its loopback addresses, so that two programs on it can still meet.
 pub fn lan_addresses() -> Vec<IpAddr> {
     select(&interfaces())
+}
+
+/// Those of [`lan_addresses`] that `policy` allows.
+pub fn allowed_addresses(policy: &Policy) -> Vec<IpAddr> {
+    let mut allowed = interfaces();
+    allowed.retain(|interface| policy.allows(&interface.name, interface.address));
+    select(&allowed)
 }
 
 /// Whether `address` belongs to this machine or to a network that one of its interfaces is attached to.

@@ -5,6 +5,8 @@
 //! [`report`] events, which [`ui`] shows; what was typed is [`cli`], what it means is [`config`].
 
 // In layer order: a module uses only those above it (checked by tests/layering.rs of the workspace).
+pub mod policy;
+
 pub mod config;
 pub mod entropy;
 pub mod interfaces;

@@ -13,9 +13,15 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tokio_tungstenite::tungstenite::error::{Error as SocketError, ProtocolError, TlsError};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message, WebSocketConfig};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
+use tokio_tungstenite::{
+    MaybeTlsStream, WebSocketStream, client_async_tls_with_config, connect_async_with_config,
+};
 use url::Url;
 use wire::signaling::{ClientMessage, CloseReason, MAX_FRAME_LEN, ServerMessage};
+
+mod proxy;
+
+pub use proxy::ProxyError;
 
 /// How long a rendezvous may take to accept a connection, unless the caller knows better.
 pub const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
@@ -53,6 +59,9 @@ pub enum ConnectError {
     /// No such host, or nothing there takes connections.
     #[error("the server cannot be reached")]
     Unreachable(#[source] io::Error),
+    /// The proxy that the environment names does not let this through.
+    #[error(transparent)]
+    Proxy(#[from] ProxyError),
     /// Its certificate is not one for this address.
     #[error("the server's certificate is not trusted")]
     Tls(#[source] TlsError),
@@ -94,13 +103,12 @@ impl Connection {
         let address = socket_address(server).ok_or_else(|| ConnectError::BadAddress(server.clone()))?;
         // Fails when a provider is installed already, which is then the one to use.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let connecting = connect_async_with_config(address.as_str(), Some(limits()), true);
-        match timeout(deadline, connecting).await {
-            Ok(Ok((socket, _))) => {
+        match timeout(deadline, Box::pin(open(server, &address))).await {
+            Ok(Ok(socket)) => {
                 tracing::info!(%server, "connected to the rendezvous");
                 Ok(Self { socket, server: server.clone(), last_heard: Instant::now() })
             }
-            Ok(Err(error)) => Err(ConnectError::from_socket(error)),
+            Ok(Err(error)) => Err(error),
             Err(_) => Err(ConnectError::TimedOut),
         }
     }
@@ -174,6 +182,22 @@ impl Connection {
     pub async fn close(mut self) {
         let _ = timeout(CLOSE_DEADLINE, self.socket.close(None)).await;
     }
+}
+
+/// Opens a WebSocket, through a proxy where there is one to be used.
+async fn open(
+    server: &Url,
+    address: &Url,
+) -> Result<WebSocketStream<MaybeTlsStream<TcpStream>>, ConnectError> {
+    let opened = match proxy::dial(server).await? {
+        Some(stream) => {
+            // Frames are small and somebody waits for each.
+            let _ = stream.set_nodelay(true);
+            client_async_tls_with_config(address.as_str(), stream, Some(limits()), None).await
+        }
+        None => connect_async_with_config(address.as_str(), Some(limits()), true).await,
+    };
+    opened.map(|(socket, _)| socket).map_err(ConnectError::from_socket)
 }
 
 impl ConnectError {

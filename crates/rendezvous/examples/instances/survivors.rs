@@ -70,8 +70,14 @@ async fn session(front: SocketAddr, number: u32, survivors: Shared) {
     let story = Story { began, events: RefCell::default() };
     let side = |role| Side { front, number, role, survivors: &survivors, story: &story };
     let (sender, receiver) = (side(Role::Sender), side(Role::Receiver));
-    let both = async { tokio::join!(sender.send(&shown), receiver.receive(seen)) };
-    let has_met = timeout(WANTED, both).await.is_ok();
+    // Whoever has been answered was heard: both have met, though the other may not know that yet.
+    let either = async {
+        tokio::select! {
+            () = sender.send(&shown) => {}
+            () = receiver.receive(seen) => {}
+        }
+    };
+    let has_met = timeout(WANTED, either).await.is_ok();
     let mut survivors = survivors.borrow_mut();
     if has_met {
         survivors.met += 1;

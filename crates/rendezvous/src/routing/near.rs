@@ -149,11 +149,17 @@ impl NearEnd {
 
     /// Gives the socket what the other instance said, if that is a message.
     async fn deliver(&self, text: String) {
-        let Ok(message) = ServerMessage::parse(&text) else { return };
+        let Ok(mut message) = ServerMessage::parse(&text) else { return };
         if matches!(message, ServerMessage::Refused { reason: CloseReason::NoSuchCode, .. }) {
             time::sleep_until(self.refuse_at.into()).await;
         }
-        if self.outbox.push(text).is_err() {
+        let frame = if matches!(message, ServerMessage::Paired { .. }) {
+            self.hub.complete(&mut message, self.id, &self.outbox);
+            message.to_frame()
+        } else {
+            text
+        };
+        if self.outbox.push(frame).is_err() {
             self.hub.decide(|registry, now| registry.handle_break(self.id, now));
         }
     }

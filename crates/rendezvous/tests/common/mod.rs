@@ -41,6 +41,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) struct TestServer {
     pub(crate) addr: SocketAddr,
     pub(crate) metrics_addr: Option<SocketAddr>,
+    pub(crate) stun_addrs: Vec<SocketAddr>,
     pub(crate) handle: ServerHandle,
     pub(crate) serving: JoinHandle<()>,
 }
@@ -50,7 +51,8 @@ impl TestServer {
         config.listen = "127.0.0.1:0".parse().unwrap();
         let server = Server::bind(config).await.unwrap();
         let (addr, metrics_addr, handle) = (server.local_addr(), server.metrics_addr(), server.handle());
-        Self { addr, metrics_addr, handle, serving: tokio::spawn(server.serve()) }
+        let stun_addrs = server.stun_addrs();
+        Self { addr, metrics_addr, stun_addrs, handle, serving: tokio::spawn(server.serve()) }
     }
 
     pub(crate) async fn connect(&self) -> Client<TcpStream> {

@@ -31,6 +31,7 @@ pub(super) fn meeting(error: ConnectError, direction: Direction, server: &str) -
             Error::Version { direction, age: Age::New }
         }
         ConnectError::NoPath | ConnectError::Transport(_) => Error::NoPath,
+        ConnectError::NoRelay => Error::NoRelay,
         ConnectError::Opening(_) => Error::Tampered { kept: Kept::default() },
         ConnectError::Negotiation(source) => {
             Error::System { doing: "open a connection", source: source.into() }

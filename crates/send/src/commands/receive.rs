@@ -10,7 +10,7 @@ use wire::keys::link_slot;
 use wire::link::ShareLink;
 use wire::signaling::Claim;
 
-use super::serve::stun_servers;
+use super::serve::reach;
 use super::{Error, Kept, failure, unless_cancelled};
 use crate::config::{Config, Existing, Symlinks};
 use crate::connect::{self, ConnectError, Met, Step};
@@ -49,7 +49,7 @@ pub async fn run(
     let met = unless_cancelled(cancel, Box::pin(meet(&secret, config, (reporter, ask)))).await?;
     reporter.report(Event::Paired);
     let opening = async {
-        let opened = connect::open(met, stun_servers(config)).await;
+        let opened = connect::open(met, reach(config)).await;
         opened.map_err(|error| failure::meeting(error, Direction::Receive, ""))
     };
     let opened = Box::pin(unless_cancelled(cancel, opening)).await?;

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 use wire::link::ShareLink;
 
-use super::serve::stun_servers;
+use super::serve::reach;
 use super::{Error, Kept, failure, unless_cancelled};
 use crate::config::{Config, Symlinks, Typed};
 use crate::connect::{self, ConnectError, Doors, Met, Visit};
@@ -65,7 +65,7 @@ async fn deliver(
 ) -> Result<(), Error> {
     let server = meeting.place.server();
     let opening = async {
-        let opened = connect::open(met, stun_servers(config)).await;
+        let opened = connect::open(met, reach(config)).await;
         opened.map_err(|error| failure::meeting(error, Direction::Send, &server))
     };
     let opened = Box::pin(unless_cancelled(cancel, opening)).await?;

@@ -8,6 +8,7 @@ use wire::signaling::IceServer;
 
 use super::Error;
 use crate::config::Config;
+use crate::connect::Reach;
 use crate::report::{Event, Reporter};
 
 /// How long clients have to leave when the server stops.
@@ -32,8 +33,13 @@ pub async fn run(config: &Config, reporter: &dyn Reporter, cancel: &Cancellation
     Ok(())
 }
 
+/// How the user wants the other side to be looked for.
+pub(super) fn reach(config: &Config) -> Reach {
+    Reach { stun: stun_servers(config), policy: config.policy.clone() }
+}
+
 /// The STUN servers of the user's choice.
-pub(super) fn stun_servers(config: &Config) -> Vec<IceServer> {
+fn stun_servers(config: &Config) -> Vec<IceServer> {
     let server = |url: &crate::config::StunUrl| IceServer {
         urls: vec![url.as_str().to_owned()],
         username: None,

@@ -14,10 +14,10 @@ use wire::signal::{
 };
 use wire::signaling::{IceServer, ReportedPath, Role};
 
-use super::{ConnectError, Met, PATH_DEADLINE, Pairing, Rejoin};
+use super::{ConnectError, Met, PATH_DEADLINE, Pairing, Reach, Rejoin};
 use crate::entropy;
 use crate::transport::Transport;
-use crate::transport::webrtc::{self, Negotiation, NegotiationEvent, PeerConfig};
+use crate::transport::webrtc::{self, Negotiation, NegotiationEvent};
 
 /// The first generation of a session; later ones are numbered where both sides meet again.
 const FIRST_GENERATION: u32 = 1;
@@ -38,17 +38,16 @@ pub struct Channel {
 /// Both directions of a generation, and what carries it.
 pub(super) type Opened = (Sealer, Opener, Transport);
 
-/// Finds a path to the other side and opens the first generation over it. `stun` are servers of this side's own choice.
+/// Finds a path to the other side, as `reach` says, and opens the first generation over it.
 /// The [`Rejoin`] opens further ones when that path breaks. When the way through the rendezvous breaks before there is a path,
 /// both sides have a few seconds to meet again.
 ///
 /// # Errors
 /// [`ConnectError`]; [`ConnectError::NoPath`] when nothing worked in 30 s.
-pub async fn open(met: Met, stun: Vec<IceServer>) -> Result<(Channel, Rejoin), ConnectError> {
-    let Met { session, server, pairing, mut ice_servers } = met;
-    ice_servers.extend(stun.iter().cloned());
+pub async fn open(met: Met, reach: Reach) -> Result<(Channel, Rejoin), ConnectError> {
+    let Met { session, server, pairing, ice_servers } = met;
     let Session { secret, signal_keys, role, confirmation, .. } = session;
-    let mut rejoin = Rejoin::new(server, secret.clone(), role, stun, confirmation);
+    let mut rejoin = Rejoin::new(server, secret.clone(), role, reach.clone(), confirmation);
     let broken = match pairing {
         Some(mut pairing) => {
             let (signal_sealer, signal_opener) = halves(signal_keys);
@@ -58,7 +57,7 @@ pub async fn open(met: Met, stun: Vec<IceServer>) -> Result<(Channel, Rejoin), C
                 opener: signal_opener,
                 generation: FIRST_GENERATION,
             };
-            match negotiate(&mut signals, &secret, role, ice_servers).await {
+            match negotiate(&mut signals, &secret, (role, &reach), ice_servers).await {
                 Ok((sealer, opener, transport)) => {
                     rejoin.handle_open();
                     return Ok((Channel { sealer, opener, transport, pairing }, rejoin));
@@ -85,11 +84,11 @@ pub async fn open(met: Met, stun: Vec<IceServer>) -> Result<(Channel, Rejoin), C
 pub(super) async fn negotiate(
     signals: &mut Signals<'_>,
     secret: &SessionSecret,
-    role: Role,
+    (role, reach): (Role, &Reach),
     ice_servers: Vec<IceServer>,
 ) -> Result<Opened, ConnectError> {
     let deadline = Instant::now() + PATH_DEADLINE;
-    let found = timeout_at(deadline, find(signals, role, ice_servers)).await;
+    let found = timeout_at(deadline, find(signals, (role, reach), ice_servers)).await;
     let (found_transport, binding) = match found.unwrap_or(Err(ConnectError::NoPath)) {
         Ok(found) => found,
         Err(error) => {
@@ -152,7 +151,10 @@ impl Signals<'_> {
             let body = self.pairing.recv().await?;
             match self.opener.open(&body)? {
                 Signal::Abort { reason } => {
-                    return Err(ConnectError::Aborted(AbortReason::from_code(reason)));
+                    let reason = AbortReason::from_code(reason);
+                    // What a side says that has found no path, as this one has not.
+                    let is_vain = reason == AbortReason::Internal;
+                    return Err(if is_vain { ConnectError::NoPath } else { ConnectError::Aborted(reason) });
                 }
                 Signal::Generations { .. } | Signal::Relay { .. } | Signal::Unknown => {}
                 signal @ (Signal::Description { generation, restart, .. }
@@ -190,12 +192,13 @@ impl Signals<'_> {
 /// Negotiates until a transport is open. The sender offers, the receiver answers.
 async fn find(
     signals: &mut Signals<'_>,
-    role: Role,
+    (role, reach): (Role, &Reach),
     ice_servers: Vec<IceServer>,
 ) -> Result<(Transport, Binding), ConnectError> {
     match role {
         Role::Sender => {
-            let config = PeerConfig { ice_servers, role: webrtc::Role::Initiator };
+            let side = webrtc::Role::Initiator;
+            let config = reach.peer_config(ice_servers, side)?;
             let negotiation = Negotiation::start(config).await?;
             let own = signals.describe(DescriptionKind::Offer, negotiation.local_description()).await?;
             let (transport, answer) = trickle(signals, negotiation).await?;
@@ -206,7 +209,8 @@ async fn find(
             let mut early = Vec::new();
             let offer = signals.description(DescriptionKind::Offer, &mut early).await?;
             let remote_description = offer.sdp().to_owned();
-            let config = PeerConfig { ice_servers, role: webrtc::Role::Responder { remote_description } };
+            let side = webrtc::Role::Responder { remote_description };
+            let config = reach.peer_config(ice_servers, side)?;
             let negotiation = Negotiation::start(config).await?;
             let own = signals.describe(DescriptionKind::Answer, negotiation.local_description()).await?;
             for (candidate, mid) in early {

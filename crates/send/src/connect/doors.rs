@@ -237,6 +237,7 @@ fn is_passing(error: &ConnectError) -> bool {
         | ConnectError::Handshake(_)
         | ConnectError::Signal(_)
         | ConnectError::NoPath
+        | ConnectError::NoRelay
         | ConnectError::Negotiation(_)
         | ConnectError::Transport(_)
         | ConnectError::Opening(_)

@@ -17,7 +17,7 @@ use wire::signaling::{ClientMessage, Door, IceServer, Role, SIGNALING_VERSION, S
 use wire::transfer::SILENCE_LIMIT;
 
 use super::channel::{Opened, Signals, negotiate};
-use super::{Channel, ConnectError, Pairing, STEP_DEADLINE, refused};
+use super::{Channel, ConnectError, Pairing, Reach, STEP_DEADLINE, refused};
 use crate::entropy;
 use crate::signaling::{Connection, SignalingError};
 
@@ -60,7 +60,7 @@ pub struct Rejoin {
     server: Url,
     secret: SessionSecret,
     role: Role,
-    stun: Vec<IceServer>,
+    reach: Reach,
     /// The highest generation that this side has seen.
     highest: u32,
     /// What the sender repeats first until the receiver has shown that it has it (PROTOCOL.md §5.6).
@@ -73,10 +73,10 @@ impl Rejoin {
         server: Url,
         secret: SessionSecret,
         role: Role,
-        stun: Vec<IceServer>,
+        reach: Reach,
         confirmation: Option<Vec<u8>>,
     ) -> Self {
-        Self { server, secret, role, stun, highest: 1, confirmation }
+        Self { server, secret, role, reach, highest: 1, confirmation }
     }
 
     /// A generation is open: the receiver has what it had to verify.
@@ -151,8 +151,7 @@ impl Rejoin {
         let mut connection = self.join().await?;
         loop {
             let coming = timeout_at(deadline, paired(&mut connection)).await;
-            let (attempt, mut ice_servers) = coming.map_err(|_| ConnectError::PeerLeft)??;
-            ice_servers.extend(self.stun.iter().cloned());
+            let (attempt, ice_servers) = coming.map_err(|_| ConnectError::PeerLeft)??;
             let mut pairing = Pairing { connection, door: Door::Meeting, attempt };
             match self.negotiate(&mut pairing, ice_servers).await {
                 Ok((sealer, opener, transport)) => return Ok(Channel { sealer, opener, transport, pairing }),
@@ -200,7 +199,7 @@ impl Rejoin {
             return Err(ConnectError::Aborted(AbortReason::Internal));
         }
         (self.highest, signals.generation) = (next, next);
-        negotiate(&mut signals, &self.secret, self.role, ice_servers).await
+        negotiate(&mut signals, &self.secret, (self.role, &self.reach), ice_servers).await
     }
 }
 

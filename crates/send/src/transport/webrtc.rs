@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use wire::signaling::IceServer;
 
 use super::{Transport, TransportError};
+use crate::policy::Policy;
 
 mod connection;
 mod pump;
@@ -26,8 +27,17 @@ mod servers;
 pub struct PeerConfig {
     /// Servers that help to find a path. Those that `webrtc` cannot use (TURN over TCP or TLS) are skipped.
     pub ice_servers: Vec<IceServer>,
+    /// Which ways may be tried.
+    pub policy: Policy,
     /// Which side of the negotiation this is.
     pub role: Role,
+}
+
+impl PeerConfig {
+    /// Without servers, over whatever there is.
+    pub fn new(role: Role) -> Self {
+        Self { ice_servers: Vec::new(), policy: Policy::default(), role }
+    }
 }
 
 /// Which side of the negotiation this is (RFC 9429).

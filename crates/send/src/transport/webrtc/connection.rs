@@ -1,5 +1,6 @@
 //! One peer connection, from its sockets to its open channel.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,14 +12,14 @@ use webrtc::data_channel::{DataChannel, DataChannelEvent, RTCDataChannelInit};
 use webrtc::peer_connection::{
     PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCConfigurationBuilder,
     RTCIceCandidateInit, RTCIceCandidateType, RTCIceConnectionState, RTCIceGatheringState, RTCIceServer,
-    RTCPeerConnectionIceEvent, RTCPeerConnectionState, RTCSessionDescription, SettingEngine,
-    SettingEngineBuilder,
+    RTCIceTransportPolicy, RTCPeerConnectionIceEvent, RTCPeerConnectionState, RTCSessionDescription,
+    SettingEngine, SettingEngineBuilder,
 };
-use webrtc::runtime::TokioRuntime;
 
-use super::runtime::BufferedRuntime;
+use super::runtime::{Alertness, BufferedRuntime};
 use super::{Command, NegotiationError, NegotiationEvent, Owner, PeerConfig, Role, pump, servers, setup};
 use crate::interfaces;
+use crate::policy::{Policy, Relay};
 use crate::transport::{Path, Transport, TransportError};
 
 /// Makes one connection and serves it until it has ended.
@@ -65,6 +66,8 @@ pub(super) struct Connection {
     changes: mpsc::Receiver<Change>,
     /// Candidates of the peer that came before its description, which they need.
     early: Vec<RTCIceCandidateInit>,
+    alertness: Alertness,
+    policy: Policy,
     is_described: bool,
     candidate_count: usize,
 }
@@ -89,13 +92,35 @@ const MID: &str = "0";
 impl Connection {
     /// Binds the sockets and describes this side.
     pub(super) async fn open(config: PeerConfig) -> Result<(Self, String), NegotiationError> {
-        let ice_servers = servers::usable(&config.ice_servers).await;
+        let policy = config.policy;
+        let mut ice_servers = servers::usable(&config.ice_servers).await;
+        if policy.relay == Relay::Never {
+            ice_servers.retain(|server| !servers::is_relay(server));
+        }
+        let addresses = bind_addresses(&policy);
+        if addresses.is_empty() {
+            return Err(setup(io::Error::other(
+                "no address of this machine may be used as --interface, --ipv4 and --ipv6 are",
+            )));
+        }
         let (reports, changes) = mpsc::channel(CHANGE_QUEUE_LEN);
-        let peer = Box::pin(build_peer(ice_servers, reports)).await.map_err(setup)?;
+        let alertness = Alertness::default();
+        alertness.set(ice_servers.iter().any(servers::is_relay));
+        let peer = Box::pin(build_peer((ice_servers, addresses, policy.relay), reports, &alertness))
+            .await
+            .map_err(setup)?;
         let init = RTCDataChannelInit { ordered: true, negotiated: Some(CHANNEL_ID), ..Default::default() };
         let channel = peer.create_data_channel(CHANNEL_LABEL, Some(init)).await.map_err(setup)?;
-        let mut connection =
-            Self { peer, channel, changes, early: Vec::new(), is_described: false, candidate_count: 0 };
+        let mut connection = Self {
+            peer,
+            channel,
+            changes,
+            early: Vec::new(),
+            alertness,
+            policy,
+            is_described: false,
+            candidate_count: 0,
+        };
         let description = match config.role {
             Role::Initiator => connection.peer.create_offer(None).await.map_err(setup)?,
             Role::Responder { remote_description } => {
@@ -121,7 +146,7 @@ impl Connection {
                     if let Some(Change::Progress | Change::State(_)) = change {
                         self.nudge().await;
                     }
-                    Self::report(change, owner)?;
+                    self.report(change, owner)?;
                 }
                 event = self.channel.poll() => match event {
                     Some(DataChannelEvent::OnOpen) => return Ok(self.path().await),
@@ -133,11 +158,11 @@ impl Connection {
     }
 
     /// Tells the owner what the crate reported.
-    fn report(change: Option<Change>, owner: &Owner) -> Result<(), Stopped> {
+    fn report(&self, change: Option<Change>, owner: &Owner) -> Result<(), Stopped> {
         let event = match change {
             Some(Change::Candidate(init)) => {
                 let mid = init.sdp_mid.filter(|mid| !mid.is_empty()).unwrap_or_else(|| MID.to_owned());
-                NegotiationEvent::LocalCandidate { candidate: init.candidate, mid }
+                NegotiationEvent::LocalCandidate { candidate: self.told(init.candidate), mid }
             }
             Some(Change::EndOfCandidates) => NegotiationEvent::EndOfCandidates,
             Some(Change::State(state)) => {
@@ -155,6 +180,16 @@ impl Connection {
             tracing::debug!("nobody takes the local candidates");
         }
         Ok(())
+    }
+
+    /// A candidate as the other side is told: where it is to learn no address of this machine, without the one behind the relay.
+    fn told(&self, candidate: String) -> String {
+        match candidate.split_once(" raddr ") {
+            Some((relayed, _)) if self.policy.relay == Relay::Only => {
+                format!("{relayed} raddr 0.0.0.0 rport 0")
+            }
+            _ => candidate,
+        }
     }
 
     /// Makes the crate send what it has to send. When ICE or DTLS is done, it queues the first packet of the layer above and
@@ -175,7 +210,7 @@ impl Connection {
             }
             Command::RemoteCandidate { candidate, mid } => {
                 self.candidate_count += 1;
-                if self.candidate_count > MAX_REMOTE_CANDIDATES {
+                if self.candidate_count > MAX_REMOTE_CANDIDATES || !self.policy.allows_candidate(&candidate) {
                     return;
                 }
                 let init = RTCIceCandidateInit {
@@ -213,11 +248,15 @@ impl Connection {
         let Some(sctp) = self.peer.sctp().await else { return Path::Direct };
         let pair = sctp.transport().ice_transport().get_selected_candidate_pair().await;
         let Ok(Some(pair)) = pair else { return Path::Direct };
+        self.alertness.set(pair.local().typ == RTCIceCandidateType::Relay);
         if [pair.local(), pair.remote()].iter().any(|end| end.typ == RTCIceCandidateType::Relay) {
             return Path::Relayed;
         }
-        match pair.remote().address.parse() {
-            Ok(address) if interfaces::is_on_this_network(address) => Path::LocalNetwork,
+        let address = &pair.remote().address;
+        match address.parse() {
+            Ok(parsed) if interfaces::is_on_this_network(parsed) => Path::LocalNetwork,
+            // A name as browsers make them: only this network could look it up.
+            Err(_) if address.strip_suffix(".local").is_some() => Path::LocalNetwork,
             Ok(_) | Err(_) => Path::Direct,
         }
     }
@@ -281,18 +320,26 @@ const CHANNEL_ID: u16 = 0;
 const CHANNEL_LABEL: &str = "send";
 
 async fn build_peer(
-    ice_servers: Vec<RTCIceServer>,
+    (ice_servers, addresses, relay): (Vec<RTCIceServer>, Vec<SocketAddr>, Relay),
     reports: mpsc::Sender<Change>,
+    alertness: &Alertness,
 ) -> Result<Box<dyn PeerConnection>, webrtc::error::Error> {
     let handler = Arc::new(Handler(reports));
     let build = |mdns| {
-        let configuration = RTCConfigurationBuilder::new().with_ice_servers(ice_servers.clone()).build();
+        let transport_policy = match relay {
+            Relay::Only => RTCIceTransportPolicy::Relay,
+            Relay::Allowed | Relay::Never => RTCIceTransportPolicy::All,
+        };
+        let configuration = RTCConfigurationBuilder::new()
+            .with_ice_servers(ice_servers.clone())
+            .with_ice_transport_policy(transport_policy)
+            .build();
         PeerConnectionBuilder::new()
             .with_configuration(configuration)
             .with_handler(handler.clone())
             .with_setting_engine(settings(mdns))
-            .with_runtime(Arc::new(BufferedRuntime(TokioRuntime)))
-            .with_udp_addrs(bind_addresses())
+            .with_runtime(Arc::new(BufferedRuntime::new(alertness.clone())))
+            .with_udp_addrs(addresses.clone())
             .with_data_channel_send_buffer_limit(SEND_BUFFER_LEN)
             .build()
     };
@@ -310,8 +357,8 @@ async fn build_peer(
 /// Sockets beyond this only multiply the checks.
 const MAX_SOCKETS: usize = 8;
 
-fn bind_addresses() -> Vec<SocketAddr> {
-    let addresses = interfaces::lan_addresses();
+fn bind_addresses(policy: &Policy) -> Vec<SocketAddr> {
+    let addresses = interfaces::allowed_addresses(policy);
     addresses.into_iter().take(MAX_SOCKETS).map(|address| SocketAddr::new(address, 0)).collect()
 }
 

@@ -31,7 +31,7 @@ pub(super) async fn usable(servers: &[IceServer]) -> Vec<RTCIceServer> {
     let deadline = Instant::now() + LOOKUP_DEADLINE;
     let mut lookups = JoinSet::new();
     for server in servers {
-        for url in server.urls.iter().filter_map(|url| ServerUrl::parse(url)) {
+        for url in addresses(server) {
             let scheme = url.scheme.to_owned();
             let (host, port) = (url.host.to_owned(), url.port);
             let (username, credential) = (server.username.clone(), server.credential.clone());
@@ -54,6 +54,22 @@ pub(super) async fn usable(servers: &[IceServer]) -> Vec<RTCIceServer> {
     }
     usable.truncate(MAX_SERVERS);
     usable
+}
+
+/// Whether a server passes data on.
+pub(super) fn is_relay(server: &RTCIceServer) -> bool {
+    server.urls.iter().any(|url| url.starts_with("turn:"))
+}
+
+/// The addresses of one server that are of use. Several for STUN are ports of one machine, of which one says it all.
+fn addresses(server: &IceServer) -> impl Iterator<Item = ServerUrl<'_>> {
+    let mut has_stun = false;
+    server.urls.iter().filter_map(|url| ServerUrl::parse(url)).filter(move |url| {
+        let is_stun = url.scheme == "stun";
+        let is_further = is_stun && has_stun;
+        has_stun |= is_stun;
+        !is_further
+    })
 }
 
 /// The first IPv4 and the first IPv6 address: `webrtc` takes one per family anyway.
@@ -129,5 +145,13 @@ mod tests {
         assert_eq!(usable.len(), 1);
         assert_eq!(usable[0].urls, ["turn:127.0.0.1:3478"]);
         assert_eq!((usable[0].username.as_str(), usable[0].credential.as_str()), ("1700000000:x", "hmac"));
+    }
+
+    #[test]
+    fn of_several_ports_of_one_stun_server_one_is_asked() {
+        let urls = ["stuns:a", "stun:a:3478", "stun:a:3479", "turn:a:3478", "turn:b:3478"].map(str::to_owned);
+        let server = IceServer { urls: urls.into(), username: None, credential: None };
+        let found: Vec<_> = addresses(&server).map(|url| (url.scheme, url.host, url.port)).collect();
+        assert_eq!(found, [("stun", "a", 3478), ("turn", "a", 3478), ("turn", "b", 3478)]);
     }
 }

@@ -2,6 +2,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use bytes::BytesMut;
+use mdns_sd::{ServiceDaemon, ServiceInfo};
 use tokio::time::timeout;
 
 use super::connection::Connection;
@@ -13,7 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Starts an initiator and a responder that know each other's descriptions.
 async fn introduce() -> (Negotiation, Negotiation) {
-    let config = |role| PeerConfig { ice_servers: Vec::new(), role };
+    let config = PeerConfig::new;
     let initiator = Negotiation::start(config(Role::Initiator)).await.unwrap();
     let remote_description = initiator.local_description().to_owned();
     let responder = Negotiation::start(config(Role::Responder { remote_description })).await.unwrap();
@@ -160,10 +161,15 @@ async fn a_message_longer_than_a_record_ends_the_transport_it_came_by() {
 
 #[tokio::test]
 async fn a_peer_that_opens_another_channel_is_refused() {
-    let (mut rogue, sdp) =
-        Connection::open(PeerConfig { ice_servers: Vec::new(), role: Role::Initiator }).await.unwrap();
+    let (mut rogue, sdp) = Connection::open(PeerConfig {
+        ice_servers: Vec::new(),
+        policy: Policy::default(),
+        role: Role::Initiator,
+    })
+    .await
+    .unwrap();
     let role = Role::Responder { remote_description: sdp };
-    let mut responder = Negotiation::start(PeerConfig { ice_servers: Vec::new(), role }).await.unwrap();
+    let mut responder = Negotiation::start(PeerConfig::new(role)).await.unwrap();
     let (to_rogue, commands) = mpsc::channel(EVENT_QUEUE_LEN);
     let (events, mut candidates) = mpsc::channel(EVENT_QUEUE_LEN);
     let mut owner = Owner { commands, events };
@@ -180,7 +186,7 @@ async fn a_peer_that_opens_another_channel_is_refused() {
 
 #[tokio::test]
 async fn a_description_that_makes_no_sense_is_refused() {
-    let config = |role| PeerConfig { ice_servers: Vec::new(), role };
+    let config = PeerConfig::new;
     let nonsense = Role::Responder { remote_description: "v=0\r\nnonsense".to_owned() };
     let refused = Negotiation::start(config(nonsense)).await;
     assert!(matches!(refused, Err(NegotiationError::Description(_))), "{refused:?}");
@@ -207,7 +213,7 @@ async fn candidates_that_cannot_be_used_do_no_harm() {
 
 #[tokio::test]
 async fn the_description_says_what_the_peer_needs_and_nothing_about_addresses() {
-    let config = PeerConfig { ice_servers: Vec::new(), role: Role::Initiator };
+    let config = PeerConfig::new(Role::Initiator);
     let negotiation = Negotiation::start(config).await.unwrap();
     let sdp = negotiation.local_description();
     assert!(sdp.contains("a=max-message-size:262144\r\n"), "{sdp}");
@@ -231,4 +237,51 @@ fn threads_use_it_too() {
     }
     assert_eq!(right.receiver.blocking_recv(), Err(TransportError::Closed));
     assert_eq!(sending.join().unwrap(), Ok(()));
+}
+
+#[tokio::test]
+async fn an_interface_that_is_not_there_is_an_error_that_says_so() {
+    let policy = Policy { interfaces: vec!["nowhere0".to_owned()], ..Policy::default() };
+    let config = PeerConfig { policy, ..PeerConfig::new(Role::Initiator) };
+    let refused = Negotiation::start(config).await.unwrap_err();
+    let cause = refused.source().unwrap().to_string();
+    assert!(cause.contains("--interface"), "{cause}");
+}
+
+/// An address as browsers hide it: a name that only this network can look up.
+#[tokio::test]
+async fn a_name_under_local_is_looked_up() {
+    let name = "6ac6e0c0-e0c0-4e6e-8a0e-3a5a3c6b1d2e.local";
+    let (mut initiator, mut responder) = introduce().await;
+    let address = crate::interfaces::lan_addresses()[0];
+    let host = format!("{name}.");
+    let service =
+        ServiceInfo::new("_send-test._udp.local.", "hidden", &host, address, 9, &[] as &[(&str, &str)]);
+    let daemon = ServiceDaemon::new().unwrap();
+    daemon.register(service.unwrap()).unwrap();
+    // The initiator learns that name alone, and the responder nothing: only what was looked up can lead there.
+    let to_initiator = initiator.commands.clone();
+    let hidden = async {
+        let mut ended = None;
+        while ended.is_none() {
+            match responder.next_event().await {
+                NegotiationEvent::LocalCandidate { candidate, mid } => {
+                    let at = format!(" {address} ");
+                    if candidate.contains(&at) {
+                        let candidate = candidate.replace(&at, &format!(" {name} "));
+                        to_initiator.send(Command::RemoteCandidate { candidate, mid }).await.unwrap();
+                    }
+                }
+                NegotiationEvent::EndOfCandidates => {}
+                event @ (NegotiationEvent::Open(_) | NegotiationEvent::Failed(_)) => ended = Some(event),
+            }
+        }
+        ended.unwrap()
+    };
+    let (to_nobody, _nobody) = mpsc::channel(EVENT_QUEUE_LEN);
+    let both = async { tokio::join!(open(&mut initiator, to_nobody), hidden) };
+    let (transport, other) = timeout(PATIENCE, both).await.unwrap();
+    assert!(matches!(other, NegotiationEvent::Open(_)));
+    assert_eq!(transport.path, Path::LocalNetwork);
+    daemon.shutdown().unwrap();
 }

@@ -1,0 +1,158 @@
+//! One transfer between two sides, and the path that it is to take.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use crate::harness::{Coturn, Ended, Machine, Rendezvous, content, text};
+use crate::netlab::{Access, Internet, SERVER_V4, SERVER_V6, Side};
+
+/// Whether there is a TURN server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Turn {
+    /// The rendezvous hands out credentials for one.
+    Offered,
+    /// It has none, and answers STUN all the same.
+    Missing,
+}
+
+/// The path of a transfer, as `--json` names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Path {
+    /// `local_network`.
+    Local,
+    /// `direct`.
+    Direct,
+    /// `turn`.
+    Relayed,
+    /// The command says that there is none, and what to do.
+    None,
+}
+
+/// What came of a transfer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Crossing {
+    /// The path that both sides name.
+    pub(crate) path: Path,
+    /// From the code being accepted to the first byte on the receiver's disk, or to giving up.
+    pub(crate) took: Duration,
+}
+
+impl Path {
+    /// As the table in tests/netlab/README.md has it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Direct => "direct",
+            Self::Relayed => "relayed",
+            Self::None => "none",
+        }
+    }
+}
+
+impl fmt::Display for Crossing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} after {:.2?}", self.path.name(), self.took)
+    }
+}
+
+/// The path that there has to be between two sides: RFC 5128 §3 for what routers let through.
+pub(crate) fn expected(one: Access, other: Access, turn: Turn) -> Path {
+    let one_of = |kinds: &[Access]| kinds.contains(&one) || kinds.contains(&other);
+    let both_of = |kinds: &[Access]| kinds.contains(&one) && kinds.contains(&other);
+    // Every other way needs UDP, to the TURN server as well.
+    if one_of(&[Access::UdpBlocked]) {
+        return Path::None;
+    }
+    let is_met = if one_of(&[Access::Ipv6Only]) {
+        both_of(&[Access::Ipv6Only, Access::Open])
+    } else {
+        // Where each destination gets another port, that port has to be let in without having been asked.
+        let symmetric = [Access::Symmetric, Access::SymmetricRandom];
+        let strict = [&symmetric[..], &[Access::PortRestricted]].concat();
+        !(one_of(&symmetric) && both_of(&strict))
+    };
+    match turn {
+        _ if is_met => Path::Direct,
+        Turn::Offered => Path::Relayed,
+        Turn::Missing => Path::None,
+    }
+}
+
+/// Sends a file from one side of a new internet to the other.
+#[track_caller]
+pub(crate) fn cross(internet: &Internet, one: Access, other: Access, turn: Turn) -> Crossing {
+    send_between(
+        internet,
+        [(&internet.connect(1, one), one), (&internet.connect(2, other), other)],
+        turn,
+        LEN,
+    )
+}
+
+/// A file that arrives at once, in bytes.
+pub(crate) const LEN: usize = 1_000;
+
+/// Sends a file of `len` bytes; the sender's side first.
+#[track_caller]
+pub(crate) fn send_between(
+    internet: &Internet,
+    sides: [(&Side, Access); 2],
+    turn: Turn,
+    len: usize,
+) -> Crossing {
+    send_with(internet, sides, (turn, len), [&[], &[]]).0
+}
+
+/// The same, each side with flags of its own, and what both of them have said.
+#[track_caller]
+pub(crate) fn send_with(
+    internet: &Internet,
+    sides: [(&Side, Access); 2],
+    (turn, len): (Turn, usize),
+    flags: [&[&str]; 2],
+) -> (Crossing, [Ended; 2]) {
+    let (urls, mut arguments) = (turn_urls(), vec!["--stun-listen", "[::]:0"]);
+    let _coturn = (turn == Turn::Offered).then(|| {
+        arguments.extend(urls.iter().flat_map(|url| ["--turn-url", url]));
+        Coturn::start(&internet.server)
+    });
+    let server = Rendezvous::start_inside_with(&internet.server, "[::]:0", &arguments);
+    let [alice, bob] = sides.map(|(side, access)| {
+        let host = if access == Access::Ipv6Only { format!("[{SERVER_V6}]") } else { SERVER_V4.to_owned() };
+        Machine::with_server_at(&format!("http://{host}:{}", server.port())).inside(&side.machine)
+    });
+    alice.write("a.bin", &content(len));
+    let mut sending = alice.start(&[&["a.bin"], flags[0]].concat());
+    let code = sending.code();
+    let mut receiving = bob.start(&[&["receive", &code, "--yes"], flags[1]].concat());
+    receiving.event("paired");
+    let accepted = Instant::now();
+    let is_saved = receiving.comes_to(|event| event["event"] == "saved");
+    let took = accepted.elapsed();
+    let (sent, received) = (sending.end(), receiving.end());
+    if !is_saved {
+        for ended in [&sent, &received] {
+            let last = ended.events().pop().unwrap();
+            let error = ended.failed(&text(&last["error"]), 5);
+            assert!(error["error"] == "no_path" || error["error"] == "no_relay", "{error}");
+            assert!(error["hint"].is_string(), "{error}");
+        }
+        return (Crossing { path: Path::None, took }, [sent, received]);
+    }
+    sent.succeeded();
+    received.succeeded();
+    assert_eq!(bob.read("a.bin"), content(len));
+    let [there, here] = [&sent, &received].map(|ended| text(&ended.events_of("path")[0]["path"]));
+    assert_eq!(there, here, "both sides name the same path");
+    let path = match here.as_str() {
+        "local_network" => Path::Local,
+        "direct" => Path::Direct,
+        "turn" => Path::Relayed,
+        other => panic!("a path of another name: {other}"),
+    };
+    (Crossing { path, took }, [sent, received])
+}
+
+fn turn_urls() -> [String; 2] {
+    [format!("turn:{SERVER_V4}:3478"), format!("turn:[{SERVER_V6}]:3478")]
+}
