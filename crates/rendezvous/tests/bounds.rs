@@ -6,6 +6,7 @@
 #![cfg(target_os = "linux")]
 
 mod common;
+mod redis_server;
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -13,13 +14,15 @@ use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use common::{Client, relay};
+use common::{Client, get, relay, unknown_nameplate};
 use futures_util::SinkExt;
+use redis_server::Redis;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 use tokio_tungstenite::tungstenite::Message;
-use wire::signaling::{ClientMessage, Door, Role, Slot};
+use wire::code::Nameplate;
+use wire::signaling::{ClientMessage, CloseReason, Door, Role, ServerMessage, Slot};
 
 /// What an attack may add to the server's memory: its own limits, and what the allocator keeps.
 const MOST_MEMORY: u64 = 16 << 20;
@@ -37,12 +40,18 @@ struct Attacked {
 
 impl Attacked {
     async fn new() -> Self {
+        Self::with(&[]).await
+    }
+
+    /// The same, with further flags.
+    async fn with(flags: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_rendezvous"));
         for setting in [
             "times.request_head=0.5",
             "times.first_message=0.5",
             "limits.sockets_per_client=1000",
             "limits.connections_per_client=1000",
+            "limits.accepts='off'",
             "limits.connects='off'",
             "limits.creates='off'",
             "limits.claims='off'",
@@ -52,6 +61,7 @@ impl Attacked {
         }
         let mut process = command
             .args(["--listen", "127.0.0.1:0"])
+            .args(flags)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -60,6 +70,9 @@ impl Attacked {
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let address = line.trim().parse().unwrap();
         let mut attacked = Self { process, address, memory: 0, began: Instant::now() };
+        while get(address, "/readyz").await.0 != 200 {
+            assert!(attacked.began.elapsed() < MOST_TIME, "it does not get ready");
+        }
         // What it allocates once for everybody does not count.
         for _ in 0..20 {
             attacked.connect().await.create().await;
@@ -69,8 +82,13 @@ impl Attacked {
     }
 
     async fn connect(&self) -> Client<TcpStream> {
+        self.connect_with(&[]).await.unwrap()
+    }
+
+    /// Connects with more headers, or tells the status of the refusal.
+    async fn connect_with(&self, headers: &[(&'static str, &str)]) -> Result<Client<TcpStream>, u16> {
         let stream = TcpStream::connect(self.address).await.unwrap();
-        Client::upgrade(stream, &format!("ws://{}/v1/socket", self.address), &[]).await.unwrap()
+        Client::upgrade(stream, &format!("ws://{}/v1/socket", self.address), headers).await
     }
 
     /// The most memory it ever had, in bytes.
@@ -82,7 +100,11 @@ impl Attacked {
 
     /// Somebody else gets a code, and the attack has cost no more than it may.
     async fn survived(&self, what: &str) {
-        self.connect().await.create().await;
+        let mut served = self.connect_with(&[]).await;
+        while served.is_err() && self.began.elapsed() < MOST_TIME {
+            served = self.connect_with(&[]).await;
+        }
+        served.expect("somebody else is not served").create().await;
         let grown = self.peak().saturating_sub(self.memory);
         println!("{what}: {} KiB, {:?}", grown >> 10, self.began.elapsed());
         assert!(grown <= MOST_MEMORY, "{what} took {grown} bytes");
@@ -195,4 +217,116 @@ async fn fifty_that_never_read_cost_their_queues_and_no_more() {
         deaf.push((reader, writer));
     }
     server.survived("deaf readers").await;
+}
+
+#[tokio::test]
+async fn whoever_makes_up_addresses_stays_one_client_and_gets_no_more_than_one() {
+    let server = Attacked::with(&["--set", "limits.sockets_per_client=25"]).await;
+    let mut held = Vec::new();
+    let mut refused = 0;
+    for number in 0..2_000 {
+        let address = format!("203.0.113.{}", number % 250);
+        let headers =
+            [("x-forwarded-for", &*address), ("forwarded", "for=192.0.2.1"), ("cf-connecting-ip", &address)];
+        match server.connect_with(&headers).await {
+            Ok(client) => held.push(client),
+            Err(status) => {
+                assert_eq!(status, 429);
+                refused += 1;
+            }
+        }
+    }
+    assert!(held.len() <= 25 && refused >= 1_975, "{} got in", held.len());
+    drop(held);
+    server.survived("made up addresses").await;
+}
+
+#[tokio::test]
+async fn a_network_that_is_swept_is_one_client_and_many_networks_are_a_bounded_table() {
+    let flags = [
+        "--trusted-proxy",
+        "127.0.0.1/32",
+        "--set",
+        "limits.creates_hourly='off'",
+        "--set",
+        "limits.clients=1000",
+        "--set",
+        "limits.guard_failures=1000000",
+    ];
+    let server = Attacked::with(&flags).await;
+    let mut refused = 0;
+    for number in 0..1_000 {
+        let address = format!("2001:db8:0:1::{number:x}");
+        let mut guesser = server.connect_with(&[("x-forwarded-for", &address)]).await.unwrap();
+        guesser.claim(unknown_nameplate()).await;
+        refused += u32::from(matches!(
+            guesser.hear().await,
+            ServerMessage::Refused { reason: CloseReason::RateLimited, .. }
+        ));
+    }
+    assert!(refused >= 950, "{refused} of a thousand guesses from one /64 were refused");
+    for number in 0..3_000 {
+        let address = format!("2001:db8:{number:x}::1");
+        let mut guesser = server.connect_with(&[("x-forwarded-for", &address)]).await.unwrap();
+        guesser.claim(unknown_nameplate()).await;
+    }
+    server.survived("swept networks").await;
+}
+
+#[tokio::test]
+async fn a_code_that_hundreds_claim_at_once_has_one_receiver() {
+    let flags = ["--set", "limits.failed_claims=1000000", "--set", "limits.failed_claims_hourly=1000000"];
+    let server = Attacked::with(&[&flags[..], &["--set", "limits.guard_failures=1000000"]].concat()).await;
+    for _ in 0..3 {
+        let mut sender = server.connect().await;
+        let nameplate = sender.create().await;
+        let mut racers = Vec::new();
+        for _ in 0..300 {
+            racers.push(server.connect().await);
+        }
+        for racer in &mut racers {
+            racer.claim(nameplate).await;
+        }
+        let mut winners = 0;
+        for racer in &mut racers {
+            winners += u32::from(matches!(racer.hear().await, ServerMessage::Paired { .. }));
+        }
+        assert_eq!(winners, 1);
+    }
+    server.survived("racing claims").await;
+}
+
+#[tokio::test]
+async fn pages_of_others_are_turned_away_however_many_they_are() {
+    let server = Attacked::new().await;
+    for number in 0..2_000 {
+        let origin =
+            ["null", "https://evil.example", "http://evil.example:8080", "https://192.0.2.1"][number % 4];
+        assert_eq!(server.connect_with(&[("origin", origin)]).await.map(|_| ()), Err(403), "{origin}");
+    }
+    server.survived("pages of others").await;
+}
+
+#[tokio::test]
+async fn garbage_in_redis_costs_what_it_is_long_and_no_more() {
+    let redis = Redis::start();
+    let address = redis.url();
+    let server = Attacked::with(&["--redis", &address, "--set", "limits.failed_claims=1000"]).await;
+    for number in 50..60 {
+        redis.feed(&["set", &format!("send:n:{number}")], &vec![b'x'; 1 << 20]);
+    }
+    let channels = redis.run(&["pubsub", "channels", "send:i:*"]);
+    for channel in channels.lines() {
+        for len in [0, 1, 30, 1_000, 100_000, 1 << 20] {
+            for _ in 0..10 {
+                redis.feed(&["publish", channel], &vec![b's'; len]);
+            }
+        }
+    }
+    for number in 50..60 {
+        let mut receiver = server.connect().await;
+        receiver.claim(Nameplate::new(number).unwrap()).await;
+        receiver.refused(CloseReason::NoSuchCode).await;
+    }
+    server.survived("garbage in Redis").await;
 }

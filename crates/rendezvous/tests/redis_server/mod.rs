@@ -50,7 +50,12 @@ impl Redis {
     }
 
     pub(crate) fn address(&self) -> RedisAddress {
-        format!("unix://{}", self.socket().display()).parse().unwrap()
+        self.url().parse().unwrap()
+    }
+
+    /// Its address as an operator writes it.
+    pub(crate) fn url(&self) -> String {
+        format!("unix://{}", self.socket().display())
     }
 
     pub(crate) fn address_as(&self, user: &str, password: &str) -> RedisAddress {
