@@ -192,7 +192,10 @@ export class Reception {
       case 'say':
         return this.#signal.send(output.frame);
       case 'search':
-        if (!this.#isSearching) this.#allow(output.limit, 'server-busy');
+        if (!this.#isSearching) {
+          this.#allow(output.limit, 'server-busy');
+          tell({ type: 'working' });
+        }
         this.#isSearching = true;
         setTimeout(() => this.#jobs.add(() => this.#session.search()));
         return;

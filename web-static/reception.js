@@ -167,6 +167,7 @@ function leave() {
 on('found', handleFound);
 on('refused', ({ why }) => show('enter', { mistake: why }));
 on('reached', () => show('connecting', { at: 'code' }));
+on('working', () => show('connecting', { at: 'code', isWorking: true }));
 on('proving', () => remember(trace));
 on('kept', leaveBehind);
 on('connect', (offer) => {

@@ -83,6 +83,8 @@ function handle({ data }) {
       invitation = data;
       if (data.closed) notice = data.code ? `inviting.${data.closed}` : 'inviting.link-only';
       return showInvitation();
+    case 'working':
+      return isShown('awaiting') ? show('awaiting', { step: 'work' }) : undefined;
     case 'away':
     case 'here':
       isAway = data.type === 'away';
@@ -132,8 +134,7 @@ async function handleAccepted() {
   const size = chosen.reduce((sum, { file }) => sum + file.size, 0);
   progress = new Progress(size, performance.now());
   show('sending', { progress, way });
-  way = (await peer?.path()) ?? '';
-  showSending();
+  await findWay();
 }
 
 /** @param {{isAccepted: boolean}} resumed */
@@ -141,7 +142,13 @@ async function handleResumed({ isAccepted }) {
   if (!isAccepted) return show('awaiting', { step: 'consent' });
   progress.restart(performance.now());
   show('sending', { progress, way });
+  await findWay();
+}
+
+/** How the bytes travel: for the person, and for the count of such at the rendezvous. */
+async function findWay() {
   way = (await peer?.path()) ?? '';
+  worker?.postMessage({ type: 'path', way });
   showSending();
 }
 

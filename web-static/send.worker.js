@@ -69,6 +69,8 @@ class Delivery {
   #timer;
   /** How many reads were wanted: what comes of an earlier one is for nobody. */
   #turn = 0;
+  /** Whether the rendezvous wants work, and has been given none yet. */
+  #isWorking = false;
   #wasOffered = false;
   #isAccepted = false;
   #reported = 0;
@@ -126,6 +128,8 @@ class Delivery {
         return this.#channel instanceof FarChannel ? this.#channel.handleSent(message.total) : undefined;
       case 'record':
         return this.#handleRecord(message.data);
+      case 'path':
+        return this.#sending.handlePath(message.way);
       case 'awake':
         this.#rejoin.hurry();
         return this.#run(() => this.#sending.handleAwake(performance.now()));
@@ -181,6 +185,8 @@ class Delivery {
       case 'say':
         return this.#signal.send(output.frame);
       case 'search':
+        if (!this.#isWorking) tell({ type: 'working' });
+        this.#isWorking = true;
         setTimeout(() => this.#run(() => this.#sending.search(performance.now())));
         return;
       case 'show':

@@ -45,6 +45,14 @@ const isTooWide = () => page.evaluate(() => document.documentElement.scrollWidth
 
 const shownEnd = () => page.locator('#sent:visible, #failed:visible').waitFor();
 
+// Everything that was ever said while somebody waits, however short.
+await page.addInitScript(() => {
+  const awaited = new Set();
+  const look = () => awaited.add(document.getElementById('awaiting-title')?.textContent ?? '');
+  new MutationObserver(look).observe(document, { subtree: true, childList: true, characterData: true });
+  Object.assign(window, { awaited });
+});
+
 try {
   await page.goto(address);
   await page.getByRole('button', { name: 'Send files' }).waitFor();
@@ -108,6 +116,7 @@ try {
     told.otherTitle = await other.locator('main section:visible h1').textContent();
     await shownEnd();
   }
+  if (stop !== 'page') told.awaited = await page.evaluate(() => [.../** @type {any} */ (window).awaited]);
   if (stop !== 'page') told.title = await page.locator('main section:visible h1').textContent();
 } catch (error) {
   told.error = String(error);

@@ -7,9 +7,10 @@ const STEPS = ['server', 'code', 'path'];
 const SLOW = 3000;
 
 let timer = 0;
+let wasWorking = false;
 
-/** @param {{at: string}} facts  The step that is being taken. */
-function draw({ at }) {
+/** @param {{at: string, isWorking?: boolean}} facts  The step that is being taken, and whether this device works for it. */
+function draw({ at, isWorking }) {
   const current = STEPS.indexOf(at);
   for (const [index, step] of STEPS.entries()) {
     const item = element(`step-${step}`);
@@ -17,11 +18,16 @@ function draw({ at }) {
     if (index === current) item.setAttribute('aria-current', 'step');
     else item.removeAttribute('aria-current');
   }
-  if (at === 'server') waitForAdvice();
+  if (isWorking) {
+    clearTimeout(timer);
+    element('slow').textContent = text('connecting.work');
+    wasWorking = true;
+  } else if (at === 'server' || wasWorking) waitForAdvice();
 }
 
 function waitForAdvice() {
   clearTimeout(timer);
+  wasWorking = false;
   element('slow').textContent = '';
   timer = setTimeout(advise, SLOW);
 }

@@ -5,10 +5,13 @@ import { Figures } from './figures.js';
 
 const figures = new Figures('sending-', 'sending.progress');
 
-/** @param {{step: 'server' | 'path' | 'consent'}} facts */
+/** What is said beside each step. */
+const BESIDE = { server: 'connecting.text', work: 'connecting.work', path: 'connecting.text', consent: 'awaiting.text' };
+
+/** @param {{step: keyof typeof BESIDE}} facts */
 function drawAwaiting({ step }) {
   element('awaiting-title').textContent = text(`awaiting.${step}`);
-  element('awaiting-text').textContent = text(step === 'consent' ? 'awaiting.text' : 'connecting.text');
+  element('awaiting-text').textContent = text(BESIDE[step]);
 }
 
 /** @param {{progress: import('../progress.js').Progress, way: string}} facts */

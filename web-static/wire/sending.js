@@ -145,6 +145,15 @@ export class Sending {
         wasm.sending_handleOpen(this.__wbg_ptr);
     }
     /**
+     * The page has found out how the two sides are connected, in the words it shows: `network`, `direct` or `relayed`.
+     * @param {string} path
+     */
+    handlePath(path) {
+        const ptr0 = passStringToWasm0(path, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
+        const len0 = WASM_VECTOR_LEN;
+        wasm.sending_handlePath(this.__wbg_ptr, ptr0, len0);
+    }
+    /**
      * The bytes that were asked for are where they go.
      */
     handleRead() {

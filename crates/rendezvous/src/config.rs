@@ -200,7 +200,7 @@ impl Config {
     /// that over the default. What is not named stays.
     ///
     /// `RENDEZVOUS_TIMES__CODE_TTL=60` in `environment` is `code_ttl = 60` in the table `times` of the file; a value
-    /// that is not TOML is taken as a string.
+    /// that is not TOML is taken as a string, and a secret as it is.
     ///
     /// # Errors
     /// [`ConfigError`] when the file cannot be read, or a name or a value is not one of these.
@@ -212,7 +212,8 @@ impl Config {
         let mut table = file.map_or_else(|| Ok(toml::Table::new()), read)?;
         for (name, text) in environment {
             if let Some(key) = setting_of(&name) {
-                overlay(&mut table, &key, parse_value(&text));
+                let value = if is_secret(&key) { toml::Value::String(text) } else { parse_value(&text) };
+                overlay(&mut table, &key, value);
             }
         }
         for flag in flags {
@@ -411,6 +412,11 @@ fn setting_of(variable: &str) -> Option<Vec<String>> {
     (!elsewhere).then(|| name.to_ascii_lowercase().split("__").map(str::to_owned).collect())
 }
 
+/// Whether a setting is text that nobody writes as TOML: one of digits alone is no number.
+fn is_secret(key: &[String]) -> bool {
+    matches!(key, [name] if name == "token" || name == "turn_secret")
+}
+
 fn parse_value(text: &str) -> toml::Value {
     text.parse().unwrap_or_else(|_| toml::Value::String(text.to_owned()))
 }
@@ -465,6 +471,15 @@ mod tests {
     fn load(environment: &[(&str, &str)], flags: &str) -> Result<Config, ConfigError> {
         let owned = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         Config::load(None, owned, [flags.parse().unwrap()])
+    }
+
+    #[test]
+    fn a_secret_in_the_environment_is_taken_as_it_is() {
+        for secret in ["12345678", "1_000", "true", "5e4", "[a]", "\"quoted\"", "0x10"] {
+            let config =
+                load(&[("RENDEZVOUS_TOKEN", secret), ("RENDEZVOUS_TURN_SECRET", secret)], "").unwrap();
+            assert!(config.token.unwrap().admits(secret) && config.turn_secret.is_some(), "{secret}");
+        }
     }
 
     #[test]

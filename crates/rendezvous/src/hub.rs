@@ -1,6 +1,8 @@
 //! Performs what the [`Registry`] decides: the registry and the outboxes of its sockets, behind one lock that is
 //! never held while waiting.
 
+mod connection;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
@@ -11,8 +13,9 @@ use tokio::sync::Notify;
 use tokio::time::{self, MissedTickBehavior};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
-use wire::signaling::{Challenge, ClientMessage, CloseReason, ServerMessage};
+use wire::signaling::{CloseReason, ServerMessage};
 
+pub(crate) use self::connection::Connection;
 use crate::client_ip::ClientKey;
 use crate::config::Config;
 use crate::guard::{Change, Guard, Sign};
@@ -22,7 +25,7 @@ use crate::limits::{Denied, Limits, Request, TokioClock};
 use crate::mesh::{Job, Mesh};
 use crate::metrics::{Metrics, Moment, Stats};
 use crate::outbox::Outbox;
-use crate::registry::{Action, ConnectionId, Entropy, Fault, Prepared, Registry, Tally};
+use crate::registry::{Action, ConnectionId, Entropy, Fault, Registry, Tally};
 use crate::shrink::Shrink;
 
 /// One rendezvous at work.
@@ -59,17 +62,6 @@ struct State {
     entropy: Entropy,
     salt: RandomState,
     salted_at: Instant,
-}
-
-/// A socket's end of the hub. Dropping it tells the registry that the socket is gone.
-#[derive(Debug)]
-pub(crate) struct Connection {
-    hub: Arc<Hub>,
-    id: ConnectionId,
-    client: ClientKey,
-    outbox: Arc<Outbox>,
-    /// Nothing for a socket that another instance has admitted.
-    _pass: Option<Pass>,
 }
 
 /// Why a socket is not let in.
@@ -383,127 +375,6 @@ impl fmt::Debug for State {
     }
 }
 
-impl Connection {
-    /// The hub it is at.
-    pub(crate) fn hub(&self) -> &Arc<Hub> {
-        &self.hub
-    }
-
-    /// Its number.
-    pub(crate) fn id(&self) -> ConnectionId {
-        self.id
-    }
-
-    /// Whose socket it is.
-    pub(crate) fn client(&self) -> ClientKey {
-        self.client
-    }
-
-    /// Has the registry hear what the socket said at `received`.
-    pub(crate) fn say(&self, message: ClientMessage, prepared: Prepared, received: Instant) {
-        self.hub.decide(|registry, _| registry.handle_prepared(self.id, message, prepared, received));
-    }
-
-    /// The client says goodbye.
-    pub(crate) fn leave(&self) {
-        self.hub.decide(|registry, now| registry.handle_disconnect(self.id, now));
-    }
-
-    /// How many bits of work this message costs; nothing while the guard is down, and nobody works for what would be
-    /// refused all the same.
-    pub(crate) fn price(&self, message: &ClientMessage) -> Option<u8> {
-        let is_locked_out = || self.hub.limits.check_failures(self.client).is_err();
-        let costs = match message {
-            ClientMessage::Create { .. } => self.hub.config.token.is_none(),
-            ClientMessage::Claim { .. } => !is_locked_out(),
-            ClientMessage::Reopen { .. }
-            | ClientMessage::OpenDoor
-            | ClientMessage::Meet { .. }
-            | ClientMessage::Relay { .. }
-            | ClientMessage::Result { .. }
-            | ClientMessage::Stamp { .. }
-            | ClientMessage::Report { .. } => false,
-        };
-        if costs { self.hub.state().guard.bits() } else { None }
-    }
-
-    /// Tells the socket what it has to do first.
-    pub(crate) fn challenge(&self, challenge: Challenge) {
-        if self.outbox.push(ServerMessage::Challenge(challenge).to_frame()).is_err() {
-            self.refuse(CloseReason::SlowReader, None);
-        }
-    }
-
-    /// Where in its first period this socket's first ping is, from a half to one: sockets that came together, as they do when
-    /// a server was restarted, do not all need it at one moment.
-    pub(crate) fn phase(&self) -> f64 {
-        let place = u32::try_from(self.id.0.wrapping_mul(GOLDEN) >> 32).unwrap_or_default();
-        0.5 + 0.5 * (f64::from(place) / f64::from(u32::MAX))
-    }
-
-    /// What nobody can foresee.
-    pub(crate) fn seed(&self) -> String {
-        self.hub.state().seed()
-    }
-
-    /// What is counted for the operator.
-    pub(crate) fn metrics(&self) -> &Metrics {
-        &self.hub.metrics
-    }
-
-    /// Tells the socket that it is over, and why.
-    pub(crate) fn refuse(&self, reason: CloseReason, retry_after: Option<Duration>) {
-        let mut state = self.hub.state();
-        state.registry.handle_refusal(self.id, reason, retry_after, now());
-        self.hub.perform(&mut state);
-    }
-
-    /// What waits to be sent.
-    pub(crate) fn outbox(&self) -> &Arc<Outbox> {
-        &self.outbox
-    }
-
-    /// What was configured.
-    pub(crate) fn config(&self) -> &Config {
-        &self.hub.config
-    }
-
-    /// Whether the client may say this now.
-    ///
-    /// # Errors
-    /// Why not, and when it may.
-    pub(crate) fn check(&self, message: &ClientMessage) -> Result<(), (CloseReason, Option<Duration>)> {
-        let request = match message {
-            ClientMessage::Create { token, .. } => match (&self.hub.config.token, token) {
-                // Who knows the token of a private rendezvous is nobody to be protected from.
-                (Some(ours), Some(offered)) if ours.admits(offered) => return Ok(()),
-                (Some(_), _) => return Err((CloseReason::TokenRequired, None)),
-                (None, _) => Request::Create,
-            },
-            ClientMessage::Claim { .. } => Request::Claim,
-            // Whoever comes back, to a meeting or to its doors, names what nobody can guess.
-            ClientMessage::Meet { .. } | ClientMessage::Reopen { .. } => Request::Meet,
-            ClientMessage::OpenDoor
-            | ClientMessage::Relay { .. }
-            | ClientMessage::Result { .. }
-            | ClientMessage::Stamp { .. }
-            | ClientMessage::Report { .. } => return Ok(()),
-        };
-        let taken = self.hub.limits.take(self.client, request);
-        taken.map_err(|denied| (CloseReason::RateLimited, denied.retry_after))
-    }
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        let mut state = self.hub.state();
-        state.outboxes.remove(&self.id);
-        state.registry.handle_break(self.id, now());
-        self.hub.perform(&mut state);
-        tracing::debug!(connection = self.id.0, "socket closed");
-    }
-}
-
 /// Wakes the registry when something is due, and sweeps the limits; ends with the hub.
 async fn drive(hub: Weak<Hub>, wake: Arc<Notify>, stop: CancellationToken) {
     let mut sweep = time::interval(SWEEP);
@@ -546,9 +417,6 @@ pub(crate) fn now() -> Instant {
 
 /// Between two sweeps of the limits' tables.
 const SWEEP: Duration = Duration::from_mins(1);
-
-/// 2⁶⁴ divided by the golden ratio: multiples of it, taken modulo 2⁶⁴, lie evenly.
-const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// How long an address keeps its pseudonym in the logs.
 const SALT_LIFE: Duration = Duration::from_hours(24);

@@ -25,7 +25,7 @@ use crate::link::ShareLink;
 use crate::message::{AbortReason, Message};
 use crate::pow::Search;
 use crate::record::MAX_RECORD_LEN;
-use crate::signaling::{Door, Role, ServerMessage, Slot};
+use crate::signaling::{ClientMessage, Door, ReportedPath, Role, ServerMessage, Slot};
 use crate::transfer::{self, PING_INTERVAL, SILENCE_LIMIT, sender};
 
 pub use offer::Offer;
@@ -42,6 +42,8 @@ pub struct Sending {
     machine: transfer::Sender,
     reading: Reading,
     pulse: Pulse,
+    /// How the two sides are connected, as far as the page has found out.
+    path: Option<ReportedPath>,
     staging: Vec<u8>,
     outbox: VecDeque<Output>,
     records: VecDeque<Vec<u8>>,
@@ -260,6 +262,17 @@ impl Sending {
         self.fail("unreadable");
     }
 
+    /// The page has found out how the two sides are connected, in the words it shows: `network`, `direct` or `relayed`.
+    #[wasm_bindgen(js_name = handlePath)]
+    pub fn handle_path(&mut self, path: &str) {
+        self.path = match path {
+            "network" => Some(ReportedPath::LocalNetwork),
+            "direct" => Some(ReportedPath::Direct),
+            "relayed" => Some(ReportedPath::Turn),
+            _ => None,
+        };
+    }
+
     /// The user stops it.
     pub fn cancel(&mut self) {
         self.abort(AbortReason::Cancelled, None);
@@ -383,6 +396,7 @@ impl Sending {
             machine: transfer::Sender::new(Arc::clone(&manifest)),
             reading: Reading::new(manifest),
             pulse: Pulse { beat: now, heard: now, said: now, count: 0, deadline: now },
+            path: None,
             staging: vec![0; MAX_RECORD_LEN],
             outbox: VecDeque::new(),
             records: VecDeque::new(),
@@ -534,6 +548,7 @@ impl Sending {
                 }
                 sender::Output::Done => {
                     self.send(&Message::Bye);
+                    self.report(true);
                     self.outbox.push_back(Output::Done);
                 }
             }
@@ -564,6 +579,18 @@ impl Sending {
         }
     }
 
+    /// Tells the rendezvous how it ended, if it brought the two sides together.
+    fn report(&mut self, ok: bool) {
+        let Stage::Met(connection) = &self.stage else { return };
+        let path = match self.path {
+            Some(path) => path,
+            None if connection.was_open() => ReportedPath::Direct,
+            None => ReportedPath::None,
+        };
+        let frame = ClientMessage::Report { path, ok }.to_frame();
+        self.outbox.push_back(Output::Connection(connection::Output::Say { frame }));
+    }
+
     fn send(&mut self, message: &Message<'_>) {
         self.seal(connection::draft(message));
     }
@@ -578,6 +605,7 @@ impl Sending {
 
     fn fail(&mut self, why: &'static str) {
         if !matches!(self.stage, Stage::Over) {
+            self.report(false);
             if !self.is_leaving() {
                 self.stage = Stage::Over;
             }

@@ -394,6 +394,34 @@ fn a_visitor_that_proves_nothing_is_forgotten_in_time() {
 }
 
 #[test]
+fn how_it_ended_is_reported_once_and_only_by_whom_the_rendezvous_brought_together() {
+    let reports = |page: &Page| -> Vec<_> {
+        let said = page.said.iter();
+        said.filter_map(|said| match said {
+            ClientMessage::Report { path, ok } => Some((*path, *ok)),
+            _ => None,
+        })
+        .collect()
+    };
+    for (told, path) in [
+        ("network", ReportedPath::LocalNetwork),
+        ("direct", ReportedPath::Direct),
+        ("relayed", ReportedPath::Turn),
+        ("", ReportedPath::Direct),
+    ] {
+        let mut page = Page::new(&[("a", content(9, 1))]);
+        let mut guest = Guest::meet(&mut page);
+        page.sending.handle_path(told);
+        guest.receive(&mut page).unwrap();
+        assert_eq!(reports(&page), [(path, true)]);
+    }
+    let mut vain = Page::new(&[("a", content(9, 1))]);
+    vain.sending.cancel();
+    vain.perform();
+    assert_eq!(reports(&vain), []);
+}
+
+#[test]
 fn a_code_outlives_the_way_to_the_rendezvous() {
     let mut page = Page::new(&[("a", content(9, 1))]);
     let code = page.code();
