@@ -7,7 +7,7 @@
 
 # Alpine's Rust links musl statically by itself.
 FROM rust:1.95.0-alpine AS build
-RUN apk add --no-cache musl-dev
+RUN apk add --no-cache musl-dev make
 WORKDIR /src
 COPY . .
 # Otherwise rustup would fetch the components that rust-toolchain.toml lists for developers.

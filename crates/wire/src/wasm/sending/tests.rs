@@ -395,14 +395,14 @@ fn a_visitor_that_proves_nothing_is_forgotten_in_time() {
 
 #[test]
 fn how_it_ended_is_reported_once_and_only_by_whom_the_rendezvous_brought_together() {
-    let reports = |page: &Page| -> Vec<_> {
-        let said = page.said.iter();
-        said.filter_map(|said| match said {
-            ClientMessage::Report { path, ok } => Some((*path, *ok)),
-            _ => None,
-        })
-        .collect()
-    };
+    let reports =
+        |page: &Page| -> Vec<_> {
+            let said = page.said.iter();
+            said.filter_map(|said| {
+                if let ClientMessage::Report { path, ok } = said { Some((*path, *ok)) } else { None }
+            })
+            .collect()
+        };
     for (told, path) in [
         ("network", ReportedPath::LocalNetwork),
         ("direct", ReportedPath::Direct),
