@@ -3,8 +3,9 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::time::Instant;
 
-use crate::harness::{Machine, Rendezvous, content};
+use crate::harness::{Machine, NOTICED, Rendezvous, content};
 
 /// A server that has everybody work from the first wrong code on, as hard as by default.
 pub(crate) fn guarded() -> Rendezvous {
@@ -15,13 +16,36 @@ pub(crate) fn guarded() -> Rendezvous {
 }
 
 /// The line of the server's numbers that begins with `name`.
-pub(crate) fn number(server: &Rendezvous, name: &str) -> String {
+fn number(server: &Rendezvous, name: &str) -> String {
+    let text = numbers(server);
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    line.unwrap_or_else(|| panic!("no {name} in\n{text}")).trim().to_owned()
+}
+
+fn numbers(server: &Rendezvous) -> String {
     let mut stream = TcpStream::connect(server.operator()).unwrap();
     stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
     let mut text = String::new();
     stream.read_to_string(&mut text).unwrap();
-    let line = text.lines().find_map(|line| line.strip_prefix(name));
-    line.unwrap_or_else(|| panic!("no {name} in\n{text}")).trim().to_owned()
+    text
+}
+
+/// Waits until so many transfers were reported as complete, over whatever path: what a page says last arrives a moment after
+/// it shows that it is done, and a path that is gone by then cannot be looked up.
+#[track_caller]
+pub(crate) fn have_completed(server: &Rendezvous, expected: u32) {
+    let began = Instant::now();
+    loop {
+        let numbers = numbers(server);
+        let lines =
+            numbers.lines().filter_map(|line| line.strip_prefix("rendezvous_transfers_reported_total{"));
+        let complete = lines.filter(|line| line.contains("outcome=\"complete\""));
+        let count: u32 = complete.filter_map(|line| line.rsplit(' ').next()?.parse::<u32>().ok()).sum();
+        if count == expected {
+            return;
+        }
+        assert!(began.elapsed() < NOTICED, "{count}, not {expected}:\n{numbers}");
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::browser::start;
 use crate::chromium::{browser, run};
-use crate::guard::{guarded, number};
+use crate::guard::{guarded, have_completed};
 use crate::harness::{Cutter, Machine, Rendezvous, content, text};
 
 /// A phone, small and upright.
@@ -118,8 +118,7 @@ fn while_somebody_guesses_codes_pages_work_for_theirs_and_notice_nothing_else() 
     assert_eq!(told["title"], "Sent and verified", "{told:#}");
     assert!(told["awaited"].as_array().unwrap().contains(&json!("Working for a code")), "{told:#}");
     // A page reports how it ended, as a terminal does.
-    let complete = "rendezvous_transfers_reported_total{outcome=\"complete\",path=\"local_network\"}";
-    assert_eq!(number(&server, complete), "1");
+    have_completed(&server, 1);
 }
 
 #[test]

@@ -106,6 +106,8 @@ function handle({ data }) {
     case 'transmit':
       return peer?.transmit(data.record);
     case 'offered':
+      // What is small is sent before there is time to find out.
+      findWay();
       return show('awaiting', { step: 'consent' });
     case 'reconnecting':
       leave();

@@ -10,6 +10,11 @@ use wire::code::Password;
 use super::environment::Environment;
 use super::{ConfigError, Format, Origin, ServerUrl, StunUrl, Token, Typed};
 use crate::policy::{Family, Relay};
+#[cfg(doc)]
+use {
+    super::{Config, Existing, Symlinks},
+    crate::policy::Policy,
+};
 
 /// What one source says; `None` where it says nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
