@@ -236,7 +236,8 @@ async fn a_socket_that_never_pongs_is_dropped_after_three_missed_pings() {
     let (pings, rest) = raw.split_at(6);
     assert_eq!(pings, [0x89, 0, 0x89, 0, 0x89, 0]);
     assert!(!rest.starts_with(&[0x89]), "a fourth ping");
-    assert!((120..=123).contains(&start.elapsed().as_secs()), "{:?}", start.elapsed());
+    // The first comes after half a period to a whole one, so that sockets that came together do not ping together.
+    assert!((105..=123).contains(&start.elapsed().as_secs()), "{:?}", start.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
