@@ -18,6 +18,7 @@ mod disk;
 mod link;
 mod offered;
 mod pace;
+mod path;
 mod pipe;
 mod pulse;
 mod reading;
@@ -104,6 +105,7 @@ pub fn connected(path: transport::Path) -> Event {
         transport::Path::LocalNetwork => Path::LocalNetwork,
         transport::Path::Direct => Path::Direct,
         transport::Path::Relayed => Path::Turn,
+        transport::Path::Relay => Path::Relay,
     };
     Event::Connected { path, peer: None }
 }
