@@ -102,8 +102,7 @@ impl Connection {
     /// # Errors
     /// One of [`ConnectError`]; nothing is tried twice.
     pub async fn connect(server: &Url, deadline: Duration) -> Result<Self, ConnectError> {
-        let address =
-            address(server, SOCKET_PATH).ok_or_else(|| ConnectError::BadAddress(server.clone()))?;
+        let address = address(server, SOCKET_PATH).ok_or_else(|| ConnectError::BadAddress(server.clone()))?;
         match timeout(deadline, Box::pin(open(server, &address, limits()))).await {
             Ok(Ok(socket)) => {
                 tracing::info!(%server, "connected to the rendezvous");

@@ -6,9 +6,7 @@ use tokio::time::{Instant, sleep, timeout};
 use wire::code::Password;
 use wire::handshake::{Confirmed, Receiver};
 use wire::pow::Search;
-use wire::signaling::{
-    Challenge, Claim, ClientMessage, CloseReason, Door, SIGNALING_VERSION, ServerMessage,
-};
+use wire::signaling::{Challenge, Claim, ClientMessage, CloseReason, Door, SIGNALING_VERSION, ServerMessage};
 
 use super::rejoin::{FIRST_BACKOFF, jittered};
 use super::search::search;

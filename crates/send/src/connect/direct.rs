@@ -63,8 +63,7 @@ impl Direct {
         theirs: Option<Fingerprint>,
     ) -> Result<(Self, Signal), ConnectError> {
         let described = CheckedDescription::parse(negotiation.local_description())?;
-        let kind =
-            if role == Role::Sender { DescriptionKind::Offer } else { DescriptionKind::Answer };
+        let kind = if role == Role::Sender { DescriptionKind::Offer } else { DescriptionKind::Answer };
         let sdp = described.sdp().to_owned();
         let own = described.fingerprint();
         let attempt = Self { negotiation, generation, role, own, theirs, candidate_count: 0 };
@@ -79,7 +78,9 @@ impl Direct {
                 tracing::debug!(%candidate, "candidate of this side");
                 Progress::Say(Signal::Candidate { generation, restart, candidate, mid })
             }
-            NegotiationEvent::EndOfCandidates => Progress::Say(Signal::EndOfCandidates { generation, restart }),
+            NegotiationEvent::EndOfCandidates => {
+                Progress::Say(Signal::EndOfCandidates { generation, restart })
+            }
             NegotiationEvent::Open(transport) => match self.theirs {
                 Some(theirs) => {
                     let (sender, receiver) =

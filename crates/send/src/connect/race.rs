@@ -403,7 +403,10 @@ impl Runner {
         let (reports, report_queue) = mpsc::channel(1);
         self.reports = Some(report_queue);
         let mut task = JoinSet::new();
-        task.spawn(Watch { runner: self, lanes: lane_queue, best: path, pause: FIRST_PAUSE, is_pausing: false }.run());
+        task.spawn(
+            Watch { runner: self, lanes: lane_queue, best: path, pause: FIRST_PAUSE, is_pausing: false }
+                .run(),
+        );
         Race { lanes, reports, _task: task }
     }
 }

@@ -97,7 +97,8 @@ impl Rejoin {
         self.role
     }
 
-    pub(super) fn reach(&self) -> &Reach {
+    /// How the other side is looked for.
+    pub fn reach(&self) -> &Reach {
         &self.reach
     }
 
@@ -176,9 +177,8 @@ impl Rejoin {
     async fn attempt(&mut self, deadline: Instant) -> Result<Channel, ConnectError> {
         let mut connection = self.join().await?;
         loop {
-            let (mut pairing, handed) = timeout_at(deadline, self.paired(connection))
-                .await
-                .map_err(|_| ConnectError::PeerLeft)??;
+            let (mut pairing, handed) =
+                timeout_at(deadline, self.paired(connection)).await.map_err(|_| ConnectError::PeerLeft)??;
             let (error, left) = match self.agree(&mut pairing).await {
                 Ok((seals, number)) => {
                     let mut runner = Runner::new(self.clone(), pairing, seals, (number, handed));

@@ -87,7 +87,8 @@ impl RecordStream {
                 Some(Ok(Message::Binary(record))) => Ok(BytesMut::from(record)),
                 Some(Ok(Message::Text(_))) => Err(SignalingError::NotAMessage),
                 Some(Ok(Message::Close(frame))) => {
-                    Err(frame.map_or(SignalingError::Closed(CloseReason::Gone), |frame| super::closed(&frame)))
+                    Err(frame
+                        .map_or(SignalingError::Closed(CloseReason::Gone), |frame| super::closed(&frame)))
                 }
                 // Pings are answered below this layer.
                 Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => continue,

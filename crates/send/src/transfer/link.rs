@@ -16,6 +16,8 @@ use super::path::{Heard, Moved, Way};
 use super::pipe::{Draft, Opened};
 use super::pulse::Beat;
 use crate::connect::{Channel, ConnectError, Rejoin};
+use crate::policy::Relay;
+use crate::report::Event;
 use crate::transport::Path;
 
 /// The channel of the generation that is open, or the search for the next.
@@ -153,6 +155,13 @@ impl Link {
         if let State::Up { way, .. } = &mut self.0 {
             way.handle_heard();
         }
+    }
+
+    /// What there is to tell about a path that is used from here on.
+    pub(super) fn connected(&self, path: Path) -> Event {
+        let relay =
+            if let State::Up { rejoin, .. } = &self.0 { rejoin.reach().policy.relay } else { Relay::Allowed };
+        super::connected(path, relay)
     }
 
     /// Tells the rendezvous how the session ended, while there is a channel.

@@ -125,7 +125,7 @@ impl Task<'_> {
                 }
                 Wake::Link(LinkWake::Opened(opened)) => record = Some(self.hear(opened)?),
                 Wake::Link(LinkWake::Ping(ping)) => self.link.try_send(&ping),
-                Wake::Link(LinkWake::Moved(path)) => self.reporter.report(super::connected(path)),
+                Wake::Link(LinkWake::Moved(path)) => self.reporter.report(self.link.connected(path)),
                 // Only the sender leaves by itself.
                 Wake::Link(LinkWake::Leave(..)) => {}
                 Wake::Link(LinkWake::Lost) => self.lose_link(),
@@ -252,7 +252,7 @@ impl Task<'_> {
 
     /// What was on its way is lost: the sender is told what is here.
     fn go_on_over(&mut self, path: transport::Path) {
-        self.reporter.report(super::connected(path));
+        self.reporter.report(self.link.connected(path));
         self.machine.handle_generation();
         self.ask_held();
         // It says DONE again.

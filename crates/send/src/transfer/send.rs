@@ -62,8 +62,17 @@ pub async fn send(
 
     let machine = transfer::Sender::new(Arc::clone(&manifest));
     let answers = Some(answers);
-    let mut sending =
-        Sending { machine, link, jobs, answers, next: None, crossing: None, is_accepted: false, tally, reporter };
+    let mut sending = Sending {
+        machine,
+        link,
+        jobs,
+        answers,
+        next: None,
+        crossing: None,
+        is_accepted: false,
+        tally,
+        reporter,
+    };
     sending.begin_generation();
     sending.run(reports, cancel).await?;
     Ok(Sent { what: summary(&manifest), moved: sending.tally.moved(), elapsed: sending.tally.elapsed() })
@@ -126,12 +135,12 @@ impl Sending<'_> {
                         let _ = self.jobs.try_send(Job::Message(ping));
                     }
                     Wake::Leave(next, drafts) => self.crossing = Some(Job::Switch { next, drafts }),
-                    Wake::Moved(path) => self.reporter.report(super::connected(path)),
+                    Wake::Moved(path) => self.reporter.report(self.link.connected(path)),
                     Wake::Restart(path, mark) => self.restart(path, mark),
                     Wake::Lost if self.machine.is_done() => return Ok(()),
                     Wake::Lost => self.lose_link(),
                     Wake::Back(path) => {
-                        self.reporter.report(super::connected(path));
+                        self.reporter.report(self.link.connected(path));
                         self.begin_generation();
                     }
                     Wake::Failed(error) => return Err(self.judge(error)),
@@ -171,7 +180,7 @@ impl Sending<'_> {
         // What is queued for the old path goes nowhere; this is where what counts begins.
         self.next = self.link.drafts().map(Job::Generation);
         self.crossing = mark.map(|next| Job::Message(Message::Switch { next }));
-        self.reporter.report(super::connected(path));
+        self.reporter.report(self.link.connected(path));
     }
 
     /// The path is gone; both sides look for another.
