@@ -19,7 +19,7 @@ use crate::report::Secret;
 #[derive(Parser)]
 #[command(name = "send", version, arg_required_else_help = true, after_long_help = EXAMPLES)]
 #[command(
-    override_usage = "send [OPTIONS] <PATH>...\n       send receive [OPTIONS] [CODE]\n       send serve [OPTIONS]"
+    override_usage = "send [OPTIONS] <PATH>...\n       send receive [OPTIONS] [CODE]\n       send doctor [OPTIONS]\n       send serve [OPTIONS]"
 )]
 pub struct Args {
     #[command(subcommand)]
@@ -51,6 +51,11 @@ enum Subcommand {
         /// The code, such as 48-2093, or the link; `-` reads it from standard input
         code: Option<String>,
     },
+    /// Find out whether sending and receiving works here, and what to do if not
+    ///
+    /// Looks at the disk, the network, the server and the ways to other machines, with the settings that a transfer would have,
+    /// and ends with a whole transfer from this machine to itself. Nothing is left of it.
+    Doctor,
     /// Run a rendezvous server: the meeting point for senders and receivers
     Serve {
         // Not as a comment of documentation, where an address in brackets would be a link.
@@ -159,6 +164,8 @@ pub enum Command {
     Send(Vec<PathBuf>),
     /// Receive with this code or link.
     Receive(CodeSource),
+    /// Look at everything that a transfer needs.
+    Doctor,
     /// Run a rendezvous.
     Serve,
 }
@@ -183,7 +190,7 @@ impl Args {
         let Flags { relay_only, no_relay, interface, ipv4, ipv6, .. } = &self.flags;
         let listen = match &self.subcommand {
             Some(Subcommand::Serve { listen }) => *listen,
-            Some(Subcommand::Receive { .. }) | None => None,
+            Some(Subcommand::Receive { .. } | Subcommand::Doctor) | None => None,
         };
         let given = |flag: &bool| flag.then_some(true);
         Layer {
@@ -247,6 +254,7 @@ impl Args {
                 "paths and a subcommand exclude each other: a file named like one is sent as ./receive",
             )),
             (Some(Subcommand::Serve { .. }), []) => Ok(Command::Serve),
+            (Some(Subcommand::Doctor), []) => Ok(Command::Doctor),
             (Some(Subcommand::Receive { code }), []) => Ok(Command::Receive(code_source(code, var))),
         }
     }
@@ -285,6 +293,7 @@ Examples:
   send 48-2093                         the short form of `send receive 48-2093`
   send --server drop.example.org a.iso meet through a server, across networks
   send --json a.iso                    one JSON object per event, for programs
+  send doctor                          whether all that works here, and what to do if not
   send serve --listen 0.0.0.0:8080     run a server for the whole office
 
 Every long option can be set in the environment (--link-only as SEND_LINK_ONLY=1) and, without the
@@ -335,6 +344,12 @@ mod tests {
             assert_eq!(command(&[name, "48-2093"], &[]), Ok(receive("48-2093")));
             assert_eq!(command(&[name], &[]), Ok(Command::Receive(CodeSource::Prompt)));
         }
+    }
+
+    #[test]
+    fn the_doctor_looks_with_the_settings_of_a_transfer() {
+        assert_eq!(command(&["doctor", "--server", "drop.example.org"], &[]), Ok(Command::Doctor));
+        assert_eq!(command(&["./doctor"], &[]), Ok(Command::Send(vec![PathBuf::from("./doctor")])));
     }
 
     #[test]

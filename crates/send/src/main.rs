@@ -53,6 +53,7 @@ async fn run(command: Command, config: &Config, ui: &Ui) -> Result<(), Error> {
     });
     let outcome = match command {
         Command::Send(paths) => Box::pin(commands::send::run(paths, config, ui, &cancel)).await,
+        Command::Doctor => commands::doctor::run(config, ui, &cancel).await,
         Command::Serve => commands::serve::run(config, ui, &cancel).await,
         Command::Receive(source) => receive(source, config, ui, &cancel).await,
     };
