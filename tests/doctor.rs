@@ -196,6 +196,35 @@ fn a_place_for_used_codes_that_cannot_be_written_is_warned_of() {
     assert_eq!(ended.events().pop().unwrap()["warnings"], 1, "{ended:?}");
 }
 
+#[test]
+fn a_temporary_directory_that_is_not_there_is_named() {
+    let server = Rendezvous::start();
+    let machine = Machine::with_server(&server);
+    let mut command = machine.command(&["doctor", "--json"]);
+    command.env("TMPDIR", "/nowhere");
+    let ended = Peer::start(command).end();
+    ended.failed("unfit", 6);
+    assert_eq!(outcome(&ended, "transfer"), told("output", "problem"));
+    assert!(text(&found(&ended, "transfer")["hint"]).contains("TMPDIR"), "{ended:?}");
+}
+
+#[test]
+fn who_stops_it_is_left_with_nothing() {
+    let server = Rendezvous::start();
+    let machine = Machine::with_server(&server);
+    let temporary = machine.path("temporary");
+    fs::create_dir(&temporary).unwrap();
+    let mut command = machine.command(&["doctor", "--json"]);
+    command.env("TMPDIR", &temporary);
+    let mut peer = Peer::start(command);
+    peer.event_that("finding", |finding| finding["check"] == "turn");
+    peer.interrupt();
+    // It may have been done by then.
+    let ended = peer.end();
+    assert!(matches!(ended.code, Some(0 | 130)), "{ended:?}");
+    assert_eq!(fs::read_dir(temporary).unwrap().count(), 0);
+}
+
 /// Passes on to `server`, whose first answer to each client has another time in it.
 fn with_another_clock(server: &Rendezvous) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

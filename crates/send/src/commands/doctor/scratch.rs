@@ -3,6 +3,8 @@
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use data_encoding::HEXLOWER;
 
@@ -11,6 +13,10 @@ use crate::entropy;
 /// An own directory among the temporary ones, removed with this value.
 #[derive(Debug)]
 pub(super) struct Scratch(PathBuf);
+
+/// How often removing it is tried, and after which pause again.
+const ATTEMPTS: usize = 10;
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// Random bytes at a time.
 const BLOCK_LEN: usize = 4 * 1024;
@@ -48,8 +54,16 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        if let Err(error) = fs::remove_dir_all(&self.0) {
-            tracing::debug!(%error, path = %self.0.display(), "a temporary directory stays");
+        // A thread whose transfer was given up may still put away what it has.
+        for _ in 0..ATTEMPTS {
+            match fs::remove_dir_all(&self.0) {
+                Ok(()) => return,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return,
+                Err(error) => {
+                    tracing::debug!(%error, path = %self.0.display(), "a temporary directory stays")
+                }
+            }
+            thread::sleep(PAUSE);
         }
     }
 }

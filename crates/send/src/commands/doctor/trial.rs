@@ -24,6 +24,9 @@ use crate::units;
 /// Long enough for a speed to mean something, and short enough for a slow relay, in bytes.
 const LEN: usize = 8 << 20;
 
+/// The exit status of what a disk does.
+const DISK: u8 = 6;
+
 /// How long the bytes may take: 140 kB/s.
 const DEADLINE: Duration = Duration::from_mins(1);
 
@@ -52,6 +55,11 @@ pub(super) async fn run(pair: Pair, config: &Config, umask: u16) -> Finding {
     }
     match outcome {
         Ok((sent, path)) => finding(&sent, path),
+        Err(error) if error.exit_code() == DISK => {
+            let place = std::env::temp_dir();
+            let advice = format!("make room in {}, or name another directory by TMPDIR", place.display());
+            problem(Check::Transfer, &error).advise(advice)
+        }
         Err(error) => problem(Check::Transfer, &error),
     }
 }
