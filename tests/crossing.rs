@@ -6,13 +6,17 @@ use std::time::{Duration, Instant};
 use crate::harness::{Coturn, Ended, Machine, Rendezvous, content, text};
 use crate::netlab::{Access, Internet, SERVER_V4, SERVER_V6, Side};
 
-/// Whether there is a TURN server.
+/// Whether there is a TURN server. The rendezvous answers STUN all the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Turn {
-    /// The rendezvous hands out credentials for one.
+    /// The rendezvous hands out credentials for one, and has a relay of its own.
     Offered,
-    /// It has none, and answers STUN all the same.
+    /// It has the relay only.
     Missing,
+    /// It has credentials, and no relay.
+    Alone,
+    /// It has neither.
+    Nothing,
 }
 
 /// The path of a transfer, as `--json` names it.
@@ -23,7 +27,9 @@ pub(crate) enum Path {
     /// `direct`.
     Direct,
     /// `turn`.
-    Relayed,
+    Turn,
+    /// `relay`: through the rendezvous.
+    Relay,
     /// The command says that there is none, and what to do.
     None,
 }
@@ -43,7 +49,8 @@ impl Path {
         match self {
             Self::Local => "local",
             Self::Direct => "direct",
-            Self::Relayed => "relayed",
+            Self::Turn => "turn",
+            Self::Relay => "relay",
             Self::None => "none",
         }
     }
@@ -60,8 +67,9 @@ pub(crate) fn expected(one: Access, other: Access, turn: Turn) -> Path {
     let one_of = |kinds: &[Access]| kinds.contains(&one) || kinds.contains(&other);
     let both_of = |kinds: &[Access]| kinds.contains(&one) && kinds.contains(&other);
     // Every other way needs UDP, to the TURN server as well.
+    let without_udp = if matches!(turn, Turn::Offered | Turn::Missing) { Path::Relay } else { Path::None };
     if one_of(&[Access::UdpBlocked]) {
-        return Path::None;
+        return without_udp;
     }
     let is_met = if one_of(&[Access::Ipv6Only]) {
         both_of(&[Access::Ipv6Only, Access::Open])
@@ -73,8 +81,16 @@ pub(crate) fn expected(one: Access, other: Access, turn: Turn) -> Path {
     };
     match turn {
         _ if is_met => Path::Direct,
-        Turn::Offered => Path::Relayed,
-        Turn::Missing => Path::None,
+        Turn::Offered | Turn::Alone => Path::Turn,
+        Turn::Missing | Turn::Nothing => without_udp,
+    }
+}
+
+impl Crossing {
+    /// Whether a small file may have gone this way where this one is the best. A TURN server is asked for a path when there has
+    /// been no other for a second; the rendezvous has carried it all by then.
+    pub(crate) fn may_be(self, best: Path) -> bool {
+        self.path == best || (best, self.path) == (Path::Turn, Path::Relay)
     }
 }
 
@@ -112,7 +128,10 @@ pub(crate) fn send_with(
     flags: [&[&str]; 2],
 ) -> (Crossing, [Ended; 2]) {
     let (urls, mut arguments) = (turn_urls(), vec!["--stun-listen", "[::]:0"]);
-    let _coturn = (turn == Turn::Offered).then(|| {
+    if matches!(turn, Turn::Alone | Turn::Nothing) {
+        arguments.push("--no-record-relay");
+    }
+    let _coturn = matches!(turn, Turn::Offered | Turn::Alone).then(|| {
         arguments.extend(urls.iter().flat_map(|url| ["--turn-url", url]));
         Coturn::start(&internet.server)
     });
@@ -147,7 +166,8 @@ pub(crate) fn send_with(
     let path = match here.as_str() {
         "local_network" => Path::Local,
         "direct" => Path::Direct,
-        "turn" => Path::Relayed,
+        "turn" => Path::Turn,
+        "relay" => Path::Relay,
         other => panic!("a path of another name: {other}"),
     };
     (Crossing { path, took }, [sent, received])

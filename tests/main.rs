@@ -28,4 +28,5 @@ mod reconnect;
 mod resume;
 mod transfer;
 mod turn;
+mod upgrade;
 mod wasm;

@@ -26,6 +26,7 @@ use crate::mesh::{Job, Mesh};
 use crate::metrics::{Metrics, Moment, Stats};
 use crate::outbox::Outbox;
 use crate::registry::{Action, ConnectionId, Entropy, Fault, Registry, Tally};
+use crate::relay::Relays;
 use crate::shrink::Shrink;
 
 /// One rendezvous at work.
@@ -39,6 +40,8 @@ pub(crate) struct Hub {
     pub(crate) metrics: Metrics,
     /// What each client is told when it is paired.
     pub(crate) handout: Handout,
+    /// The sessions whose records pass through here.
+    pub(crate) relays: Arc<Relays>,
     /// The other instances, if there are any.
     pub(crate) mesh: Option<Arc<Mesh>>,
     state: Mutex<State>,
@@ -81,6 +84,7 @@ impl Hub {
             limits: Limits::new(&config.limits, TokioClock),
             metrics: Metrics::new(now()),
             handout: Handout::new(&config),
+            relays: Relays::new(&config),
             mesh: Mesh::new(&config, system_entropy()),
             gate: Gate::new(config.limits.sockets, config.limits.sockets_per_client),
             state: Mutex::new(State {
@@ -171,6 +175,7 @@ impl Hub {
     /// Tells every client that the server goes away, waits until they are gone, and stops those that are not by then.
     pub(crate) async fn drain(&self, deadline: Duration) {
         self.draining.cancel();
+        self.relays.drain();
         self.say_goodbye();
         self.sockets.close();
         let gone = async {
@@ -240,7 +245,9 @@ impl Hub {
     fn moment(&self) -> Moment {
         let state = self.state();
         let (sockets, census) = (state.outboxes.len(), state.registry.census());
-        Moment { sockets, census, is_guarded: state.guard.bits().is_some() }
+        let is_guarded = state.guard.bits().is_some();
+        drop(state);
+        Moment { sockets, census, is_guarded, relays: self.relays.in_use() }
     }
 
     /// Starts the driver with the first socket, because only then there is sure to be a runtime.
@@ -262,6 +269,7 @@ impl Hub {
     /// Forgets clients that are as good as new, and gives back what those needed who are gone.
     fn sweep(&self) {
         self.limits.sweep();
+        self.relays.shrink(now());
         let mut state = self.state();
         state.outboxes.shrink_if_sparse();
         state.registry.shrink(now());

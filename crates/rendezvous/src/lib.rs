@@ -62,11 +62,14 @@ mod outbox;
 
 mod mesh;
 
+mod relay;
+
 mod hub;
 
 mod routing;
 mod toll;
 
+mod carrier;
 mod origin;
 mod page;
 mod socket;

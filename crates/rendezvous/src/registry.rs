@@ -463,7 +463,7 @@ impl Registry {
     fn tell_paired(&mut self, both: [Option<ConnectionId>; 2], door: Door, attempt: u32) {
         for to in both.into_iter().flatten() {
             let ice_servers = self.ice_servers.clone();
-            self.deliver(to, ServerMessage::Paired { door, attempt, ice_servers });
+            self.deliver(to, ServerMessage::Paired { door, attempt, ice_servers, relay: None });
         }
         self.actions.push_back(Action::Count(Tally::Paired(door)));
     }

@@ -173,7 +173,7 @@ fn relayed(door: Door, attempt: u32, bytes: &[u8]) -> ServerMessage {
 }
 
 fn paired(door: Door, attempt: u32) -> ServerMessage {
-    ServerMessage::Paired { door, attempt, ice_servers: Vec::new() }
+    ServerMessage::Paired { door, attempt, ice_servers: Vec::new(), relay: None }
 }
 
 fn left(door: Door, attempt: u32, reason: CloseReason) -> ServerMessage {
@@ -208,8 +208,12 @@ fn ice_servers_are_told_at_pairing_and_not_before() {
     let (sender, nameplate) = bench.sender(true, false);
     let receiver = bench.claim(Claim::Nameplate(nameplate.unwrap()));
     for both in [sender, receiver] {
-        let expected =
-            ServerMessage::Paired { door: Door::Typed, attempt: 1, ice_servers: ice_servers.clone() };
+        let expected = ServerMessage::Paired {
+            door: Door::Typed,
+            attempt: 1,
+            ice_servers: ice_servers.clone(),
+            relay: None,
+        };
         assert_eq!(bench.heard(both), [expected]);
     }
 }

@@ -228,7 +228,7 @@ impl Connection {
     fn take_message(&mut self, message: ServerMessage) -> Result<(), Trouble> {
         match message {
             _ if self.is_open() => Ok(()),
-            ServerMessage::Paired { door: Door::Meeting, attempt, ice_servers } => {
+            ServerMessage::Paired { door: Door::Meeting, attempt, ice_servers, .. } => {
                 self.meet(Place { door: Door::Meeting, attempt }, ice_servers);
                 Ok(())
             }

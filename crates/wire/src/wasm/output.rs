@@ -66,6 +66,7 @@ pub(super) fn closed(reason: CloseReason) -> &'static str {
         | CloseReason::IdleTimeout
         | CloseReason::SlowReader
         | CloseReason::Replaced
+        | CloseReason::Quota
         | CloseReason::Unknown => "left",
     }
 }

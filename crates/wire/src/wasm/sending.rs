@@ -502,7 +502,7 @@ impl Sending {
     }
 
     fn meet(&mut self, session: Session, place: doors::Place, now: Duration) {
-        let doors::Place { door, attempt, ice_servers } = place;
+        let doors::Place { door, attempt, ice_servers, .. } = place;
         let there = connection::Place { door, attempt };
         self.stage = Stage::Met(Box::new(Connection::new(session, Role::Sender, there, ice_servers)));
         self.pulse.deadline = now + PATH_DEADLINE;

@@ -36,14 +36,16 @@ impl Session {
     pub(super) fn handle_at_door(&mut self, message: ServerMessage) {
         let is_unanswered = matches!(self.stage, Stage::Unanswered(_));
         match message {
-            ServerMessage::Paired { door: door @ Door::Meeting, attempt, ice_servers } if is_unanswered => {
+            ServerMessage::Paired { door: door @ Door::Meeting, attempt, ice_servers, .. }
+                if is_unanswered =>
+            {
                 self.ice_servers = ice_servers;
                 self.place = Some(Place { door, attempt });
             }
             // There it is as with a channel that is lost: what goes wrong is a reason to try again.
             ServerMessage::Left { .. } if is_unanswered => self.handle_server_gone(),
             ServerMessage::Refused { retry_after, .. } if is_unanswered => self.part(retry_after),
-            ServerMessage::Paired { door, attempt, ice_servers } => {
+            ServerMessage::Paired { door, attempt, ice_servers, .. } => {
                 self.ice_servers = ice_servers;
                 self.greet(Place { door, attempt });
             }

@@ -194,7 +194,7 @@ impl Both {
     }
 
     fn pair(&mut self, door: Door, attempt: u32) {
-        let message = ServerMessage::Paired { door, attempt, ice_servers: Vec::new() };
+        let message = ServerMessage::Paired { door, attempt, ice_servers: Vec::new(), relay: None };
         self.page.hear(&message);
         self.other.hear(&message);
     }
