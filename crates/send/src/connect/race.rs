@@ -310,11 +310,10 @@ impl Runner {
         match signal {
             Signal::Relay { generation } if generation == self.number + 1 => {
                 let Some(ticket) = self.ticket() else { return Ok(()) };
-                if self.role() == Role::Receiver && !self.is_race {
+                if !std::mem::replace(&mut self.is_race, true) && self.role() == Role::Receiver {
                     self.say(&Signal::Relay { generation }).await?;
                     self.join_relay(ticket);
                 }
-                self.is_race = true;
                 Ok(())
             }
             Signal::Description { generation, restart: 0, kind, sdp } if generation == self.number => {
