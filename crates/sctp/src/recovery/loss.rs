@@ -1,0 +1,141 @@
+//! Which transmissions never arrived (after RFC 8985).
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use super::flight::{Flight, State};
+use crate::tsn::Tsn;
+use crate::units::to_u64;
+
+/// One transmission.
+#[derive(Clone, Copy, Debug)]
+struct Transmission {
+    tsn: Tsn,
+    number: u64,
+    sent_at: Instant,
+}
+
+/// Every transmission in the order of sending, until its fate is known.
+#[derive(Debug, Default)]
+pub(super) struct Detector {
+    log: VecDeque<Transmission>,
+    next_number: u64,
+    /// The youngest transmission that is known to have arrived: its number, when it was sent, and how long it took.
+    newest: Option<(u64, Instant, Duration)>,
+    /// The highest TSN the peer has reported in any way.
+    highest_reported: Tsn,
+    /// How much the window for reordering is stretched, and since which count of delivered bytes.
+    stretch: u32,
+    stretched_at: u64,
+}
+
+/// Something was sent again that had only been late: the window grows up to the shortest round-trip time.
+const MAX_STRETCH: u32 = 4;
+
+/// Bytes after which a stretched window shrinks again, in windows of what was in flight.
+const STRETCH_LASTS: u64 = 16;
+
+const MIN_REORDERING: Duration = Duration::from_micros(500);
+const MAX_REORDERING: Duration = Duration::from_millis(50);
+
+impl Detector {
+    /// Notes a transmission and gives it its number.
+    pub(super) fn record(&mut self, tsn: Tsn, now: Instant) -> u64 {
+        let number = self.next_number;
+        self.next_number += 1;
+        self.log.push_back(Transmission { tsn, number, sent_at: now });
+        number
+    }
+
+    /// A transmission has arrived, after `took`.
+    pub(super) fn arrived(&mut self, number: u64, sent_at: Instant, took: Duration) {
+        if self.newest.is_none_or(|(newest, ..)| number > newest) {
+            self.newest = Some((number, sent_at, took));
+        }
+    }
+
+    pub(super) fn reported(&mut self, tsn: Tsn) {
+        self.highest_reported = self.highest_reported.max(tsn);
+    }
+
+    /// A repetition was not needed.
+    pub(super) fn repeated_in_vain(&mut self, delivered: u64) {
+        self.stretch = (self.stretch + 1).min(MAX_STRETCH - 1);
+        self.stretched_at = delivered;
+    }
+}
+
+impl Flight {
+    /// How much later than its successor a chunk may arrive without being lost.
+    fn reordering_window(&mut self) -> Duration {
+        let minimum = self.round_trip.minimum().unwrap_or(MIN_REORDERING * 4);
+        let age = self.delivery.delivered.saturating_sub(self.detector.stretched_at);
+        if self.detector.stretch > 0 && age > STRETCH_LASTS * self.in_flight.max(20_000) {
+            self.detector.stretch -= 1;
+            self.detector.stretched_at = self.delivery.delivered;
+        }
+        (minimum * (1 + self.detector.stretch) / 4).clamp(MIN_REORDERING, MAX_REORDERING)
+    }
+
+    /// Marks what is lost by now. Returns the bytes, and when to look again. With `is_cut`, the peer may have received more than
+    /// it could report.
+    pub(crate) fn detect_losses(&mut self, now: Instant, is_cut: bool) -> (u64, Option<Instant>) {
+        let Some((newest, _, took)) = self.detector.newest else { return (0, None) };
+        let patience = took + self.reordering_window();
+        let mut lost = 0;
+        while let Some(&first) = self.detector.log.front() {
+            let is_current = self
+                .get(first.tsn)
+                .is_some_and(|sent| sent.state == State::InFlight && sent.number == first.number);
+            if is_current {
+                if first.number > newest || (is_cut && first.tsn > self.detector.highest_reported) {
+                    return (lost, None);
+                }
+                let deadline = first.sent_at + patience;
+                if now < deadline {
+                    return (lost, Some(deadline));
+                }
+                lost += self.lose(first.tsn);
+            }
+            self.detector.log.pop_front();
+        }
+        (lost, None)
+    }
+
+    /// Takes a chunk for lost. Returns its bytes.
+    fn lose(&mut self, tsn: Tsn) -> u64 {
+        let Some(sent) = self.get_mut(tsn) else { return 0 };
+        sent.state = State::Lost;
+        let (size, payload) = (sent.size(), to_u64(sent.fragment.payload.len()));
+        self.land(size, payload);
+        self.delivery.lost += size;
+        self.lost.push_back(tsn);
+        size
+    }
+
+    /// The peer has been silent: the oldest chunk is sent again, to make it say what it has. What else is lost shows then.
+    pub(crate) fn probe(&mut self) {
+        if self.next_lost_len().is_some() {
+            return;
+        }
+        let oldest = (self.base..self.next_tsn())
+            .find(|&tsn| self.get(tsn).is_some_and(|sent| sent.state == State::InFlight));
+        if let Some(tsn) = oldest {
+            self.lose(tsn);
+        }
+    }
+
+    /// Chunks that the peer had reported and now lacks are sent again. The peer may do that (RFC 9260 §6.2), and it shows when
+    /// the first one it lacks is one that it had.
+    pub(super) fn find_taken_back(&mut self) {
+        let mut tsn = self.base;
+        while self.get(tsn).is_some_and(|sent| sent.state == State::Acked) {
+            if let Some(sent) = self.get_mut(tsn) {
+                sent.state = State::Lost;
+            }
+            self.lost.push_back(tsn);
+            tsn += 1;
+        }
+        self.scoreboard.forget_before(tsn);
+    }
+}
