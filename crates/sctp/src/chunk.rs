@@ -6,6 +6,8 @@ pub(crate) mod forward;
 pub(crate) mod init;
 pub(crate) mod reset;
 pub(crate) mod sack;
+#[cfg(test)]
+mod tests;
 
 use bytes::Bytes;
 
@@ -78,10 +80,10 @@ impl Iterator for Chunks {
 
 fn parse(kind: u8, flags: u8, value: Bytes) -> Option<Chunk> {
     Some(match kind {
-        DATA => Chunk::Data(Data::parse(flags, value)?),
-        INIT => Chunk::Init(Init::parse(value)?),
-        INIT_ACK => Chunk::InitAck(Init::parse(value)?),
-        SACK => Chunk::Sack(Sack::parse(value)?),
+        DATA => Chunk::Data(Data::parse(flags, &value)?),
+        INIT => Chunk::Init(Init::parse(&value)?),
+        INIT_ACK => Chunk::InitAck(Init::parse(&value)?),
+        SACK => Chunk::Sack(Sack::parse(&value)?),
         HEARTBEAT => Chunk::Heartbeat(value),
         HEARTBEAT_ACK => Chunk::HeartbeatAck,
         ABORT => Chunk::Abort(cause_code(value)),
@@ -92,7 +94,7 @@ fn parse(kind: u8, flags: u8, value: Bytes) -> Option<Chunk> {
         COOKIE_ACK => Chunk::CookieAck,
         SHUTDOWN_COMPLETE => Chunk::ShutdownComplete,
         RE_CONFIG => Chunk::Reset(ResetParam::parse_all(value)),
-        FORWARD_TSN => Chunk::ForwardTsn(ForwardTsn::parse(value)?),
+        FORWARD_TSN => Chunk::ForwardTsn(ForwardTsn::parse(&value)?),
         _ => Chunk::Unknown(kind),
     })
 }

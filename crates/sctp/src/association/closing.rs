@@ -84,22 +84,24 @@ impl Association {
         if !self.is_all_acknowledged() {
             return;
         }
-        match self.state {
-            State::ShutdownPending => self.say_shutdown(),
-            State::ShutdownReceived => {
-                self.state = State::ShutdownAckSent;
-                self.send_control(encode(chunk::SHUTDOWN_ACK, &[]));
-            }
-            _ => return,
+        if self.state == State::ShutdownPending {
+            self.say_shutdown();
+        } else if self.state == State::ShutdownReceived {
+            self.state = State::ShutdownAckSent;
+            self.send_control(encode(chunk::SHUTDOWN_ACK, &[]));
+        } else {
+            return;
         }
         self.timers.shutdown.at = Some(now + self.flight.round_trip.timeout());
     }
 
     pub(super) fn repeat_shutdown(&mut self, now: Instant) {
-        match self.state {
-            State::ShutdownSent => self.say_shutdown(),
-            State::ShutdownAckSent => self.send_control(encode(chunk::SHUTDOWN_ACK, &[])),
-            _ => return,
+        if self.state == State::ShutdownSent {
+            self.say_shutdown();
+        } else if self.state == State::ShutdownAckSent {
+            self.send_control(encode(chunk::SHUTDOWN_ACK, &[]));
+        } else {
+            return;
         }
         self.timers.shutdown.at = Some(now + self.flight.round_trip.timeout());
     }
@@ -114,7 +116,11 @@ impl Association {
                 self.timers.shutdown.at = Some(now + self.flight.round_trip.timeout());
             }
             State::ShutdownAckSent => self.send_control(encode(chunk::SHUTDOWN_ACK, &[])),
-            _ => {}
+            State::Closed
+            | State::Awaiting
+            | State::CookieWait
+            | State::CookieEchoed
+            | State::ShutdownReceived => {}
         }
     }
 

@@ -103,12 +103,12 @@ impl Association {
         }
         let is_known = self.handshake.peer.as_ref().is_some_and(|peer| peer.tag == init.tag);
         let reply_to = init.tag;
-        match self.state {
-            State::Awaiting if !is_known => self.meet(init),
-            // Both ask at once: whichever cookie comes back first decides (RFC 9260 §5.2.1).
-            State::CookieWait if self.handshake.peer.is_none() => self.meet(init),
-            State::Awaiting | State::CookieWait | State::CookieEchoed | State::Established if is_known => {}
-            _ => return,
+        // Both may ask at once: whichever cookie comes back first decides (RFC 9260 §5.2.1).
+        let is_new = matches!(self.state, State::Awaiting | State::CookieWait) && self.handshake.peer.is_none();
+        if is_new {
+            self.meet(init);
+        } else if !is_known {
+            return;
         }
         let cookie = Some(Bytes::copy_from_slice(&self.birth.cookie));
         let chunk = Init { cookie, ..self.introduction() }.encode(INIT_ACK);
@@ -133,13 +133,9 @@ impl Association {
         if cookie != self.birth.cookie || self.handshake.peer.is_none() {
             return;
         }
-        match self.state {
-            State::Awaiting | State::CookieWait | State::CookieEchoed => {
-                self.timers.handshake.stop();
-                self.establish(now);
-            }
-            State::Closed => return,
-            _ => {}
+        if matches!(self.state, State::Awaiting | State::CookieWait | State::CookieEchoed) {
+            self.timers.handshake.stop();
+            self.establish(now);
         }
         self.control.push_back(Control {
             tag: self.header.tag,

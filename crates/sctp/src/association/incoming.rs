@@ -60,7 +60,19 @@ impl Association {
                     self.on_data(shrunk(data, packet_len));
                 }
                 Chunk::Sack(sack) => self.on_sack(now, &sack),
-                chunk => self.take_chunk(now, chunk),
+                chunk @ (Chunk::InitAck(_)
+                | Chunk::Heartbeat(_)
+                | Chunk::HeartbeatAck
+                | Chunk::Abort(_)
+                | Chunk::Shutdown(_)
+                | Chunk::ShutdownAck
+                | Chunk::Error(_)
+                | Chunk::CookieEcho(_)
+                | Chunk::CookieAck
+                | Chunk::ShutdownComplete
+                | Chunk::Reset(_)
+                | Chunk::ForwardTsn(_)
+                | Chunk::Unknown(_)) => self.take_chunk(now, chunk),
             }
         }
         if had_data {
@@ -191,7 +203,7 @@ impl Association {
     }
 
     fn after_sack(&mut self, now: Instant, sack: &Sack, mut report: AckReport) {
-        let (lost, deadline) = self.flight.detect_losses(now, sack.may_be_cut());
+        let (lost, deadline) = self.flight.detect_losses(now);
         self.timers.loss.at = deadline;
         report.lost = lost;
         report.flight = self.flight.in_flight();
@@ -208,8 +220,8 @@ impl Association {
         self.give_up_messages(now);
     }
 
-    pub(super) fn find_losses(&mut self, now: Instant, is_cut: bool) {
-        let (lost, deadline) = self.flight.detect_losses(now, is_cut);
+    pub(super) fn find_losses(&mut self, now: Instant) {
+        let (lost, deadline) = self.flight.detect_losses(now);
         self.timers.loss.at = deadline;
         if lost > 0 {
             self.congestion.on_loss(lost, self.flight.in_flight());

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 
+use super::stream::StreamState;
 use super::{Association, Control, State};
 use crate::chunk::data::{self, Data};
 use crate::chunk::forward;
@@ -117,7 +118,7 @@ impl Association {
                 let streams = &mut self.streams;
                 let fragment = self.queue.cut(most, |message| {
                     let stream = streams.get_mut(&message.stream);
-                    stream.filter(|_| !message.is_unordered).map_or(0, |stream| stream.take_ssn())
+                    stream.filter(|_| !message.is_unordered).map_or(0, StreamState::take_ssn)
                 })?;
                 self.flight.send_new(now, fragment)
             }
@@ -186,7 +187,9 @@ impl Association {
         }
         let has_work = self.flight.has_lost() || !self.queue.is_empty();
         let has_window = self.flight.in_flight() + to_u64(self.packet_len()) <= self.congestion.window();
-        let has_room = self.flight.has_lost() || self.peer_window >= u64::from(self.birth.max_payload);
+        let has_room = self.flight.has_lost()
+            || self.flight.is_empty()
+            || self.peer_window >= u64::from(self.birth.max_payload);
         (has_work && has_window && has_room).then(|| self.pacer.wake_up()).flatten()
     }
 }

@@ -21,8 +21,8 @@ impl Association {
             let is_rest =
                 queue.front().is_some_and(|message| message.ssn.is_some() && message.stream == stream);
             if let Some(message) = is_rest.then(|| queue.drop_front()).flatten() {
-                let (stream, generation) = (message.stream, message.generation);
-                rest.push(Acked { stream, generation, payload: message.payload.len() });
+                let (generation, payload) = (message.generation, message.payload.len());
+                rest.push(Acked { stream, generation, payload });
             }
         });
         freed.extend(rest);

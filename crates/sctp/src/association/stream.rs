@@ -31,6 +31,7 @@ pub enum ReliabilityType {
 
 /// What is known of a stream.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "four things that are so or not, independently")]
 pub(crate) struct StreamState {
     /// Tells this stream from an earlier one with the same number.
     pub(crate) generation: u64,
@@ -158,12 +159,10 @@ impl Stream<'_> {
         let Some(state) = association.streams.get_mut(&self.id).filter(|state| state.can_write) else {
             return Err(Error::ErrStreamClosed);
         };
-        match association.state {
-            State::Established => {}
-            State::Closed | State::Awaiting | State::CookieWait | State::CookieEchoed => {
-                return Err(Error::ErrPayloadDataStateNotExist);
-            }
-            _ => return Err(Error::ErrStreamClosed),
+        if association.state != State::Established {
+            let is_ending = association.was_established && association.state != State::Closed;
+            let too_early = Error::ErrPayloadDataStateNotExist;
+            return Err(if is_ending { Error::ErrStreamClosed } else { too_early });
         }
         let length = message.len();
         if length > to_usize(association.config.max_message_size.into()) {

@@ -58,10 +58,8 @@ impl Association {
     pub(super) fn run_timers(&mut self, now: Instant) {
         let limits = self.config.timers;
         if self.timers.handshake.take(now) {
-            let most = match self.state {
-                State::CookieWait => limits.max_t1_init_retrans,
-                _ => limits.max_t1_cookie_retrans,
-            };
+            let is_first = self.state == State::CookieWait;
+            let most = if is_first { limits.max_t1_init_retrans } else { limits.max_t1_cookie_retrans };
             if self.timers.handshake.count > most {
                 let reason = AssociationError::HandshakeFailed("the peer does not answer".to_owned());
                 self.events.push_back(Event::HandshakeFailed { reason: reason.clone() });
@@ -78,7 +76,7 @@ impl Association {
             }
         }
         if self.timers.loss.take(now) {
-            self.find_losses(now, false);
+            self.find_losses(now);
         }
         if self.timers.retransmission.take(now) {
             self.on_silence(now);

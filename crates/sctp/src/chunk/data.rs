@@ -15,6 +15,7 @@ const IMMEDIATE: u8 = 8;
 
 /// A fragment of a message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "they are the flags of the chunk")]
 pub(crate) struct Data {
     pub(crate) tsn: u32,
     pub(crate) stream: u16,
@@ -31,8 +32,8 @@ pub(crate) struct Data {
 }
 
 impl Data {
-    pub(super) fn parse(flags: u8, value: Bytes) -> Option<Self> {
-        let mut fields = Reader(&value);
+    pub(super) fn parse(flags: u8, value: &Bytes) -> Option<Self> {
+        let mut fields = Reader(value);
         let (tsn, stream, ssn, ppid) = (fields.u32()?, fields.u16()?, fields.u16()?, fields.u32()?);
         let payload = value.slice(HEADER_LEN - 4..);
         Some(Self {

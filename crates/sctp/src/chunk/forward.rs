@@ -17,8 +17,8 @@ pub(crate) struct ForwardTsn {
 }
 
 impl ForwardTsn {
-    pub(super) fn parse(value: Bytes) -> Option<Self> {
-        Some(Self { cumulative: Reader(&value).u32()?, streams: value.slice(HEADER_LEN - 4..) })
+    pub(super) fn parse(value: &Bytes) -> Option<Self> {
+        Some(Self { cumulative: Reader(value).u32()?, streams: value.slice(HEADER_LEN - 4..) })
     }
 
     /// The streams with ordered messages among them, each with the last number that was given up.

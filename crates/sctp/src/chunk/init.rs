@@ -37,8 +37,8 @@ pub(crate) struct Init {
 }
 
 impl Init {
-    pub(super) fn parse(value: Bytes) -> Option<Self> {
-        let mut fields = Reader(&value);
+    pub(super) fn parse(value: &Bytes) -> Option<Self> {
+        let mut fields = Reader(value);
         let mut init = Self {
             tag: fields.u32()?,
             window: fields.u32()?,

@@ -23,8 +23,8 @@ pub(crate) struct Sack {
 }
 
 impl Sack {
-    pub(super) fn parse(value: Bytes) -> Option<Self> {
-        let mut fields = Reader(&value);
+    pub(super) fn parse(value: &Bytes) -> Option<Self> {
+        let mut fields = Reader(value);
         let (cumulative, window) = (fields.u32()?, fields.u32()?);
         let (gap_count, duplicate_count) = (usize::from(fields.u16()?), usize::from(fields.u16()?));
         let gaps_end = HEADER_LEN - 4 + gap_count * ENTRY_LEN;
@@ -47,13 +47,14 @@ impl Sack {
         })
     }
 
-    pub(crate) fn duplicates(&self, near: Tsn) -> impl Iterator<Item = Tsn> {
-        self.duplicates.chunks_exact(ENTRY_LEN).filter_map(move |entry| Some(widen(near, Reader(entry).u32()?)))
+    /// Whether the peer may have more than it says. Every receiver stops at some number of blocks: Chromium's at twenty, others
+    /// at the length of a packet. Fewer than sixteen are all there are.
+    pub(crate) fn may_be_cut(&self) -> bool {
+        self.gaps.len() >= 16 * ENTRY_LEN
     }
 
-    /// Whether there may be more to say than was said: senders cut this chunk off at the length of a packet.
-    pub(crate) fn may_be_cut(&self) -> bool {
-        self.gaps.len() > 800
+    pub(crate) fn duplicates(&self, near: Tsn) -> impl Iterator<Item = Tsn> {
+        self.duplicates.chunks_exact(ENTRY_LEN).filter_map(move |entry| Some(widen(near, Reader(entry).u32()?)))
     }
 }
 

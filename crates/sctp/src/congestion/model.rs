@@ -53,7 +53,12 @@ const QUEUE_LOSS: Percent = 2;
 /// So was one that loses this much without: something drops what comes too fast.
 const PLAIN_LOSS: Percent = 12;
 /// What is left of the window after such a round.
-const BACK_OFF: Percent = 80;
+const BACK_OFF: Percent = 65;
+/// How long that stays.
+const HOLD: Duration = Duration::from_secs(2);
+
+/// How the limit grows from one attempt to the next.
+const CAP_GROWTH: [Percent; 4] = [112, 125, 150, 200];
 
 /// Chunks that must be lost in a round before it means anything.
 const MIN_LOST_CHUNKS: u64 = 4;
@@ -84,6 +89,11 @@ pub(crate) struct Model {
     phase_since: Option<Instant>,
     /// What losses have taught about the most that may be in flight.
     cap: Option<u64>,
+    /// Rounds in a row in which sending more did no harm, and in which it did.
+    clean_rounds: usize,
+    lossy_rounds: u32,
+    was_queueing: bool,
+    capped_at: Option<Instant>,
     flight: u64,
     is_silent: bool,
 }
@@ -103,12 +113,24 @@ impl Model {
             phase: UP,
             phase_since: None,
             cap: None,
+            clean_rounds: 0,
+            lossy_rounds: 0,
+            was_queueing: false,
+            capped_at: None,
             flight: 0,
             is_silent: false,
         }
     }
 
+    /// The rate of the path, but never less than the smallest window in a round trip: what was measured on a path that stood
+    /// still must not hold up the next packet.
     fn rate(&self) -> Rate {
+        let span = self.round_trip.map_or(Duration::from_millis(100), |(shortest, _)| shortest);
+        let least = Rate::of(MIN_CHUNKS * self.chunk, span.max(MIN_SPAN)).unwrap_or_default();
+        self.measured_rate().max(least)
+    }
+
+    fn measured_rate(&self) -> Rate {
         let guess = || {
             let span = self.round_trip.map_or(Duration::from_millis(1), |(shortest, _)| shortest);
             Rate::of(INITIAL_CHUNKS * self.chunk, span.max(Duration::from_micros(100))).unwrap_or_default()
@@ -137,7 +159,7 @@ impl Model {
     }
 
     fn see_rate(&mut self, sample: &RateSample) {
-        if !sample.is_app_limited || sample.rate >= self.rate() {
+        if !sample.is_app_limited || sample.rate >= self.measured_rate() {
             self.rates.update(self.round_count, sample.rate);
         }
     }
@@ -167,20 +189,42 @@ impl Model {
         let was_too_much = self.judge_losses();
         if was_too_much {
             let flight = self.round.flight.min(self.cap.unwrap_or(u64::MAX));
-            self.cap = Some(scale(flight, BACK_OFF).max(MIN_CHUNKS * 4 * self.chunk));
-        } else if self.phase == UP && self.mode == Mode::Steady {
-            // Nothing was lost by sending more; the limit may be further away than it was.
-            self.cap = self.cap.map(|cap| scale(cap, 112).max(cap + self.chunk));
+            let least = scale(self.product(), BACK_OFF).max(MIN_CHUNKS * 4 * self.chunk);
+            self.cap = Some(scale(flight, BACK_OFF).max(least));
+            self.clean_rounds = 0;
+            self.capped_at = Some(report.now);
+        } else if self.phase == UP && self.mode == Mode::Steady && self.may_grow(report.now) {
+            // Nothing was lost by sending more: the limit is further away than it was, the longer this lasts the further.
+            let growth = CAP_GROWTH.get(self.clean_rounds).or(CAP_GROWTH.last()).copied().unwrap_or(100);
+            let enough = 4 * self.product();
+            self.cap = self.cap.map(|cap| scale(cap, growth) + self.chunk).filter(|&cap| cap < enough);
+            self.clean_rounds += 1;
         }
+        self.lossy_rounds = if was_too_much { self.lossy_rounds + 1 } else { 0 };
+        self.was_queueing = self.is_queueing();
         self.round_count += 1;
         self.next_round = report.delivered;
         self.rates.expire(self.round_count.saturating_sub(RATE_ROUNDS));
         self.round = Round::default();
         if self.mode == Mode::Startup
-            && (was_too_much || (!is_app_limited && self.startup.is_flat(self.rate())))
+            && (self.has_overflowed(was_too_much) || (!is_app_limited && self.startup.is_flat(self.rate())))
         {
             self.mode = Mode::Drain;
         }
+    }
+
+    /// Others need time to take what was left to them.
+    fn may_grow(&self, now: Instant) -> bool {
+        self.capped_at.is_none_or(|at| now.saturating_duration_since(at) >= HOLD)
+    }
+
+    /// A single burst of losses early on says nothing about the rate; losses with a queue, or twice in a row, do.
+    fn has_overflowed(&mut self, was_too_much: bool) -> bool {
+        let has = was_too_much && (self.was_queueing || self.lossy_rounds >= 2);
+        if was_too_much && !has {
+            self.cap = None;
+        }
+        has
     }
 
     fn step(&mut self, report: &AckReport, round_ended: bool) {

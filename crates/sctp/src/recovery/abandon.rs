@@ -5,7 +5,6 @@ use std::time::Instant;
 use super::acks::Acked;
 use super::flight::{Flight, Sent, State};
 use crate::tsn::Tsn;
-use crate::units::to_u64;
 
 impl Sent {
     /// Whether its message is not worth sending again.
@@ -60,20 +59,18 @@ impl Flight {
     }
 
     fn abandon_chunk(&mut self, tsn: Tsn, freed: &mut Vec<Acked>) {
+        self.uncount(tsn);
         let Some(sent) = self.get_mut(tsn) else { return };
         if matches!(sent.state, State::Acked | State::Abandoned) {
             return;
         }
-        let before = std::mem::replace(&mut sent.state, State::Abandoned);
-        let (size, payload) = (sent.size(), sent.fragment.payload.len());
+        sent.state = State::Abandoned;
+        let payload = sent.fragment.payload.len();
         if std::mem::take(&mut sent.is_held) {
             let (stream, generation) = (sent.fragment.stream, sent.fragment.generation);
             freed.push(Acked { stream, generation, payload });
         }
         sent.fragment.payload.clear();
-        if before == State::InFlight {
-            self.land(size, to_u64(payload));
-        }
         self.abandoned += 1;
     }
 

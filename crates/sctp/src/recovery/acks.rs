@@ -7,7 +7,6 @@ use super::flight::{Flight, Sent, State};
 use super::sample::RateSample;
 use crate::chunk::sack::Sack;
 use crate::tsn::{Tsn, widen};
-use crate::units::to_u64;
 
 /// The blocks that the peer has reported beyond the cumulative TSN, in ascending order. SACKs repeat them; comparing the two lists
 /// finds what is new without looking at a chunk twice.
@@ -137,6 +136,7 @@ impl Flight {
         }
         self.scoreboard.forget_before(self.base);
         self.detector.reported(cumulative);
+        self.detector.set_cut(sack.may_be_cut());
         self.take_blocks(now, sack, (cumulative, next), &mut harvest, freed);
         for tsn in sack.duplicates(cumulative) {
             if self.get(tsn).is_none_or(|sent| sent.transmissions > 1) {
@@ -169,6 +169,7 @@ impl Flight {
     /// A chunk has arrived.
     fn settle(&mut self, tsn: Tsn, now: Instant, harvest: &mut Harvest, freed: &mut Vec<Acked>) {
         let minimum = self.round_trip.minimum();
+        self.uncount(tsn);
         let Some(sent) = self.get_mut(tsn) else { return };
         let before = std::mem::replace(&mut sent.state, State::Acked);
         if before == State::Abandoned {
@@ -183,14 +184,12 @@ impl Flight {
             let (stream, generation) = (fragment.stream, fragment.generation);
             freed.push(Acked { stream, generation, payload: fragment.payload.len() });
         }
-        let (size, payload) = (sent.size(), to_u64(sent.fragment.payload.len()));
+        let size = sent.size();
         let took = now.saturating_duration_since(sent.sent_at);
         let (number, sent_at, snapshot, transmissions) =
             (sent.number, sent.sent_at, sent.snapshot, sent.transmissions);
         harvest.bytes += size;
-        if before == State::InFlight {
-            self.land(size, payload);
-        } else {
+        if before == State::Lost {
             // It was late, not lost.
             self.delivery.lost = self.delivery.lost.saturating_sub(size);
         }

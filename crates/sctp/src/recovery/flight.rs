@@ -50,6 +50,8 @@ pub(crate) enum State {
 pub(crate) struct Sent {
     pub(crate) fragment: Fragment,
     pub(crate) state: State,
+    /// Whether it counts as on its way.
+    pub(super) is_counted: bool,
     /// Whether its bytes still count against the buffer of its stream.
     pub(crate) is_held: bool,
     pub(crate) transmissions: u32,
@@ -161,14 +163,15 @@ impl Flight {
     pub(crate) fn send_new(&mut self, now: Instant, fragment: Fragment) -> Data {
         let tsn = self.next_tsn();
         let size = wire_len(fragment.payload.len());
-        let snapshot = self.delivery.snapshot(now, self.in_flight, size);
-        let number = self.detector.record(tsn, now);
+        let snapshot = self.delivery.snapshot(now, self.in_flight);
+        let number = self.detector.record(tsn, true, now);
         self.in_flight += size;
         self.payload_in_flight += to_u64(fragment.payload.len());
         let data = to_data(tsn, &fragment);
         self.chunks.push_back(Sent {
             fragment,
             state: State::InFlight,
+            is_counted: true,
             is_held: true,
             transmissions: 1,
             number,
@@ -193,12 +196,13 @@ impl Flight {
     pub(crate) fn send_lost(&mut self, now: Instant) -> Option<Data> {
         self.next_lost_len()?;
         let tsn = self.lost.pop_front()?;
-        let number = self.detector.record(tsn, now);
+        let number = self.detector.record(tsn, false, now);
         let (in_flight, mut delivery) = (self.in_flight, self.delivery);
         let sent = self.get_mut(tsn)?;
         let size = sent.size();
-        sent.snapshot = delivery.snapshot(now, in_flight, size);
+        sent.snapshot = delivery.snapshot(now, in_flight);
         sent.state = State::InFlight;
+        sent.is_counted = true;
         sent.number = number;
         sent.sent_at = now;
         sent.transmissions += 1;
@@ -210,10 +214,14 @@ impl Flight {
         Some(data)
     }
 
-    /// Takes bytes out of what is on its way.
-    pub(super) fn land(&mut self, size: u64, payload: u64) {
-        self.in_flight = self.in_flight.saturating_sub(size);
-        self.payload_in_flight = self.payload_in_flight.saturating_sub(payload);
+    /// A chunk is not on its way any more.
+    pub(super) fn uncount(&mut self, tsn: Tsn) {
+        let Some(sent) = self.get_mut(tsn) else { return };
+        if std::mem::take(&mut sent.is_counted) {
+            let (size, payload) = (sent.size(), to_u64(sent.fragment.payload.len()));
+            self.in_flight -= size;
+            self.payload_in_flight -= payload;
+        }
     }
 }
 

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use super::flight::{Flight, State};
 use crate::tsn::Tsn;
-use crate::units::to_u64;
 
 /// One transmission.
 #[derive(Clone, Copy, Debug)]
@@ -18,12 +17,18 @@ struct Transmission {
 /// Every transmission in the order of sending, until its fate is known.
 #[derive(Debug, Default)]
 pub(super) struct Detector {
-    log: VecDeque<Transmission>,
+    /// Chunks that are sent for the first time: their TSNs ascend too.
+    firsts: VecDeque<Transmission>,
+    repeats: VecDeque<Transmission>,
+    /// Those that are not on their way any more, of which the peer may have had no room to tell.
+    unreported: VecDeque<Transmission>,
     next_number: u64,
     /// The youngest transmission that is known to have arrived: its number, when it was sent, and how long it took.
     newest: Option<(u64, Instant, Duration)>,
     /// The highest TSN the peer has reported in any way.
     highest_reported: Tsn,
+    /// Whether it may have more than it could report.
+    is_cut: bool,
     /// How much the window for reordering is stretched, and since which count of delivered bytes.
     stretch: u32,
     stretched_at: u64,
@@ -40,11 +45,15 @@ const MAX_REORDERING: Duration = Duration::from_millis(50);
 
 impl Detector {
     /// Notes a transmission and gives it its number.
-    pub(super) fn record(&mut self, tsn: Tsn, now: Instant) -> u64 {
+    pub(super) fn record(&mut self, tsn: Tsn, is_first: bool, now: Instant) -> u64 {
         let number = self.next_number;
         self.next_number += 1;
-        self.log.push_back(Transmission { tsn, number, sent_at: now });
+        self.log(is_first).push_back(Transmission { tsn, number, sent_at: now });
         number
+    }
+
+    fn log(&mut self, is_first: bool) -> &mut VecDeque<Transmission> {
+        if is_first { &mut self.firsts } else { &mut self.repeats }
     }
 
     /// A transmission has arrived, after `took`.
@@ -56,6 +65,15 @@ impl Detector {
 
     pub(super) fn reported(&mut self, tsn: Tsn) {
         self.highest_reported = self.highest_reported.max(tsn);
+    }
+
+    /// What lies beyond the last block of a SACK that was cut short may well be there.
+    fn may_be_unreported(&self, tsn: Tsn) -> bool {
+        self.is_cut && tsn > self.highest_reported
+    }
+
+    pub(super) fn set_cut(&mut self, is_cut: bool) {
+        self.is_cut = is_cut;
     }
 
     /// A repetition was not needed.
@@ -77,37 +95,70 @@ impl Flight {
         (minimum * (1 + self.detector.stretch) / 4).clamp(MIN_REORDERING, MAX_REORDERING)
     }
 
-    /// Marks what is lost by now. Returns the bytes, and when to look again. With `is_cut`, the peer may have received more than
-    /// it could report.
-    pub(crate) fn detect_losses(&mut self, now: Instant, is_cut: bool) -> (u64, Option<Instant>) {
+    /// Marks what is lost by now. Returns the bytes, and when to look again.
+    pub(crate) fn detect_losses(&mut self, now: Instant) -> (u64, Option<Instant>) {
         let Some((newest, _, took)) = self.detector.newest else { return (0, None) };
         let patience = took + self.reordering_window();
+        let (lost, soon) = self.detect_in(true, (newest, patience), now);
+        let (lost_again, later) = self.detect_in(false, (newest, patience), now);
+        let lost_unseen = self.detect_reportable();
+        (lost + lost_again + lost_unseen, soon.into_iter().chain(later).min())
+    }
+
+    fn detect_in(
+        &mut self,
+        is_first: bool,
+        (newest, patience): (u64, Duration),
+        now: Instant,
+    ) -> (u64, Option<Instant>) {
         let mut lost = 0;
-        while let Some(&first) = self.detector.log.front() {
-            let is_current = self
-                .get(first.tsn)
-                .is_some_and(|sent| sent.state == State::InFlight && sent.number == first.number);
-            if is_current {
-                if first.number > newest || (is_cut && first.tsn > self.detector.highest_reported) {
+        while let Some(&oldest) = self.detector.log(is_first).front() {
+            if self.is_current(&oldest) {
+                if oldest.number > newest {
                     return (lost, None);
                 }
-                let deadline = first.sent_at + patience;
+                let deadline = oldest.sent_at + patience;
                 if now < deadline {
                     return (lost, Some(deadline));
                 }
-                lost += self.lose(first.tsn);
+                if self.detector.may_be_unreported(oldest.tsn) {
+                    self.uncount(oldest.tsn);
+                    self.detector.unreported.push_back(oldest);
+                } else {
+                    lost += self.lose(oldest.tsn);
+                }
             }
-            self.detector.log.pop_front();
+            self.detector.log(is_first).pop_front();
         }
         (lost, None)
     }
 
+    /// Looks again at what the peer could not report before.
+    fn detect_reportable(&mut self) -> u64 {
+        let mut lost = 0;
+        while let Some(&oldest) = self.detector.unreported.front() {
+            if self.is_current(&oldest) {
+                if self.detector.may_be_unreported(oldest.tsn) {
+                    break;
+                }
+                lost += self.lose(oldest.tsn);
+            }
+            self.detector.unreported.pop_front();
+        }
+        lost
+    }
+
+    fn is_current(&self, transmission: &Transmission) -> bool {
+        self.get(transmission.tsn)
+            .is_some_and(|sent| sent.state == State::InFlight && sent.number == transmission.number)
+    }
+
     /// Takes a chunk for lost. Returns its bytes.
     fn lose(&mut self, tsn: Tsn) -> u64 {
+        self.uncount(tsn);
         let Some(sent) = self.get_mut(tsn) else { return 0 };
         sent.state = State::Lost;
-        let (size, payload) = (sent.size(), to_u64(sent.fragment.payload.len()));
-        self.land(size, payload);
+        let size = sent.size();
         self.delivery.lost += size;
         self.lost.push_back(tsn);
         size

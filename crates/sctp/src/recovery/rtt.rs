@@ -49,11 +49,6 @@ impl RoundTrip {
         self.backoff = (self.backoff + 1).min(16);
     }
 
-    /// How often the timeout has passed in a row.
-    pub(crate) fn backoff(&self) -> u32 {
-        self.backoff
-    }
-
     /// How long the peer may be silent.
     pub(crate) fn timeout(&self) -> Duration {
         let base = self.base_timeout();

@@ -12,8 +12,6 @@ pub(crate) struct Snapshot {
     /// When the chunk was sent whose acknowledgement came last.
     pub(crate) first_sent_at: Instant,
     pub(crate) is_app_limited: bool,
-    /// In flight, with this chunk.
-    pub(crate) flight: u64,
 }
 
 /// Counts what is delivered.
@@ -34,8 +32,6 @@ pub(crate) struct RateSample {
     pub(crate) is_app_limited: bool,
     /// Delivered when the chunk was sent: tells in which round that was.
     pub(crate) prior_delivered: u64,
-    /// In flight when the chunk was sent.
-    pub(crate) prior_flight: u64,
 }
 
 impl Delivery {
@@ -44,7 +40,7 @@ impl Delivery {
     }
 
     /// What a chunk that is sent now has to remember. `flight` is what is in flight without it.
-    pub(crate) fn snapshot(&mut self, now: Instant, flight: u64, size: u64) -> Snapshot {
+    pub(crate) fn snapshot(&mut self, now: Instant, flight: u64) -> Snapshot {
         if flight == 0 {
             self.first_sent_at = Some(now);
             self.delivered_at = Some(now);
@@ -54,7 +50,6 @@ impl Delivery {
             delivered_at: self.delivered_at.unwrap_or(now),
             first_sent_at: self.first_sent_at.unwrap_or(now),
             is_app_limited: self.app_limited_until > self.delivered,
-            flight: flight + size,
         }
     }
 
@@ -82,7 +77,6 @@ impl Delivery {
             rate: Rate::of(self.delivered - youngest.delivered, elapsed)?,
             is_app_limited: youngest.is_app_limited,
             prior_delivered: youngest.delivered,
-            prior_flight: youngest.flight,
         })
     }
 }
