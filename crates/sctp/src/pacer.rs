@@ -34,9 +34,7 @@ impl Pacer {
 
     /// `bytes` have left.
     pub(crate) fn on_sent(&mut self, now: Instant, bytes: u64, rate: Rate) {
-        let burst = rate
-            .bytes_in(LATENESS)
-            .clamp(MIN_BURST, MAX_BURST.max(rate.bytes_in(SHORT_LATENESS)));
+        let burst = rate.bytes_in(LATENESS).clamp(MIN_BURST, MAX_BURST.max(rate.bytes_in(SHORT_LATENESS)));
         let earliest = now.checked_sub(rate.time_for(burst)).unwrap_or(now);
         let from = self.next.map_or(earliest, |next| next.max(earliest));
         self.next = Some(from + rate.time_for(bytes));

@@ -221,7 +221,10 @@ fn data_beyond_the_window_is_refused_and_nothing_is_stuck() {
     // What fills the hole is taken all the same.
     victim.tell(&data(FIRST_TSN, WHOLE, (0, 0), &payload));
     let read = victim.read(0).len();
-    assert!((1_000..=2_000).contains(&read), "{read} messages of 1,000 bytes were kept for a window of 1 MiB");
+    assert!(
+        (1_000..=2_000).contains(&read),
+        "{read} messages of 1,000 bytes were kept for a window of 1 MiB"
+    );
     let (_, window) = victim.last_sack().unwrap();
     assert_eq!(window, WINDOW);
 }

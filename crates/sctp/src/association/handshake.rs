@@ -104,7 +104,8 @@ impl Association {
         let is_known = self.handshake.peer.as_ref().is_some_and(|peer| peer.tag == init.tag);
         let reply_to = init.tag;
         // Both may ask at once: whichever cookie comes back first decides (RFC 9260 §5.2.1).
-        let is_new = matches!(self.state, State::Awaiting | State::CookieWait) && self.handshake.peer.is_none();
+        let is_new =
+            matches!(self.state, State::Awaiting | State::CookieWait) && self.handshake.peer.is_none();
         if is_new {
             self.meet(init);
         } else if !is_known {

@@ -197,7 +197,12 @@ impl Stream<'_> {
     ///
     /// # Errors
     /// See [`write_chunk_with_ppi`](Self::write_chunk_with_ppi).
-    pub fn write_sctp(&mut self, now: Instant, message: &Bytes, ppi: PayloadProtocolIdentifier) -> Result<usize> {
+    pub fn write_sctp(
+        &mut self,
+        now: Instant,
+        message: &Bytes,
+        ppi: PayloadProtocolIdentifier,
+    ) -> Result<usize> {
         self.write_chunk_with_ppi(now, message, ppi)
     }
 
@@ -257,7 +262,12 @@ impl Stream<'_> {
     ///
     /// # Errors
     /// [`Error::ErrStreamClosed`], when the stream is no more.
-    pub fn set_reliability_params(&mut self, unordered: bool, kind: ReliabilityType, value: u32) -> Result<()> {
+    pub fn set_reliability_params(
+        &mut self,
+        unordered: bool,
+        kind: ReliabilityType,
+        value: u32,
+    ) -> Result<()> {
         let state = self.state_mut()?;
         state.is_unordered = unordered;
         state.reliability = (kind, value);

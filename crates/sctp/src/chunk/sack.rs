@@ -42,8 +42,7 @@ impl Sack {
         self.gaps.chunks_exact(ENTRY_LEN).filter_map(move |entry| {
             let mut fields = Reader(entry);
             let (start, end) = (fields.u16()?, fields.u16()?);
-            (start > 1 && start <= end)
-                .then(|| (cumulative + u64::from(start), cumulative + u64::from(end)))
+            (start > 1 && start <= end).then(|| (cumulative + u64::from(start), cumulative + u64::from(end)))
         })
     }
 
@@ -54,7 +53,9 @@ impl Sack {
     }
 
     pub(crate) fn duplicates(&self, near: Tsn) -> impl Iterator<Item = Tsn> {
-        self.duplicates.chunks_exact(ENTRY_LEN).filter_map(move |entry| Some(widen(near, Reader(entry).u32()?)))
+        self.duplicates
+            .chunks_exact(ENTRY_LEN)
+            .filter_map(move |entry| Some(widen(near, Reader(entry).u32()?)))
     }
 }
 

@@ -91,7 +91,8 @@ fn a_sack_tells_what_it_was_told() {
     assert_eq!(blocks, [(first(12), first(13)), (first(16), first(16))]);
     assert_eq!(sack.duplicates(first(10)).collect::<Vec<_>>(), [first(9)]);
     // Blocks that end before they begin, or touch the cumulative TSN, are nothing.
-    let [Chunk::Sack(odd)] = &parse("03 00 0018  0000000a 00010000  0002 0000  0003 0002  0001 0004")[..] else {
+    let [Chunk::Sack(odd)] = &parse("03 00 0018  0000000a 00010000  0002 0000  0003 0002  0001 0004")[..]
+    else {
         panic!("a SACK is read as one");
     };
     assert_eq!(odd.blocks(first(10)).count(), 0);
@@ -107,7 +108,9 @@ fn chunks_that_are_cut_short_end_the_packet() {
         let expected = usize::from(length >= 19) + usize::from(length >= whole.len());
         assert_eq!(count, expected, "{length} bytes");
     }
-    for hex in ["00 03 0003", "00 03 0000 00000000", "00 03 ffff 00", "03 00 0010 00000001 00000001 ffff ffff"] {
+    for hex in
+        ["00 03 0003", "00 03 0000 00000000", "00 03 ffff 00", "03 00 0010 00000001 00000001 ffff ffff"]
+    {
         assert_eq!(parse(hex), [], "{hex}");
     }
     assert_eq!(parse("7f 00 0004 0b 00 0004"), [Chunk::Unknown(0x7f), Chunk::CookieAck]);

@@ -193,8 +193,10 @@ impl Flight {
             // It was late, not lost.
             self.delivery.lost = self.delivery.lost.saturating_sub(size);
         }
-        // Of a chunk that was sent twice nobody can tell which one has arrived; faster than ever it cannot have been.
-        if transmissions > 1 && minimum.is_some_and(|minimum| took < minimum) {
+        // Of a chunk that was sent twice nobody can tell which one has arrived; faster than ever it cannot have been. An answer
+        // to a probe is one, though: the first one would have come before.
+        let is_probe = self.probed == Some(tsn);
+        if transmissions > 1 && !is_probe && minimum.is_some_and(|minimum| took < minimum) {
             return;
         }
         self.detector.arrived(number, sent_at, took);

@@ -7,8 +7,8 @@ use bytes::Bytes;
 
 use super::acks::Scoreboard;
 use super::loss::Detector;
-use super::sample::{Delivery, Snapshot};
 use super::rtt::RoundTrip;
+use super::sample::{Delivery, Snapshot};
 use crate::chunk::data::{Data, HEADER_LEN};
 use crate::tsn::{Tsn, narrow};
 use crate::units::{padded, to_u64};
@@ -90,6 +90,8 @@ pub(crate) struct Flight {
     /// Taken for lost and not sent again yet, in the order in which that was found out.
     pub(super) lost: VecDeque<Tsn>,
     pub(super) abandoned: usize,
+    /// The chunk that was sent again last because the peer was silent.
+    pub(super) probed: Option<Tsn>,
 }
 
 impl Flight {
@@ -106,6 +108,7 @@ impl Flight {
             round_trip: RoundTrip::default(),
             lost: VecDeque::new(),
             abandoned: 0,
+            probed: None,
         }
     }
 

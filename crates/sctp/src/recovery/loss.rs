@@ -166,14 +166,14 @@ impl Flight {
 
     /// The peer has been silent: the oldest chunk is sent again, to make it say what it has. What else is lost shows then.
     pub(crate) fn probe(&mut self) {
-        if self.next_lost_len().is_some() {
-            return;
+        if self.next_lost_len().is_none() {
+            let oldest = (self.base..self.next_tsn())
+                .find(|&tsn| self.get(tsn).is_some_and(|sent| sent.state == State::InFlight));
+            if let Some(tsn) = oldest {
+                self.lose(tsn);
+            }
         }
-        let oldest = (self.base..self.next_tsn())
-            .find(|&tsn| self.get(tsn).is_some_and(|sent| sent.state == State::InFlight));
-        if let Some(tsn) = oldest {
-            self.lose(tsn);
-        }
+        self.probed = self.lost.front().copied();
     }
 
     /// Chunks that the peer had reported and now lacks are sent again. The peer may do that (RFC 9260 §6.2), and it shows when

@@ -12,6 +12,9 @@ const FIRST_TIMEOUT: Duration = Duration::from_secs(1);
 /// packet in three seconds burdens nobody.
 const MAX_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// However slow the path is.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(20);
+
 /// The estimate.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct RoundTrip {
@@ -23,8 +26,10 @@ pub(crate) struct RoundTrip {
 }
 
 impl RoundTrip {
-    /// Takes a measurement.
-    pub(crate) fn update(&mut self, sample: Duration) {
+    /// Takes a measurement. One that took longer than a silence may last says more about lost acknowledgements than about the
+    /// path, so it counts for no more than twice that; a path that really is so slow is learned step by step.
+    pub(crate) fn update(&mut self, measured: Duration) {
+        let sample = if self.smoothed.is_some() { measured.min(self.timeout() * 2) } else { measured };
         self.latest = sample;
         self.minimum = Some(self.minimum.map_or(sample, |minimum| minimum.min(sample)));
         self.smoothed = Some(match self.smoothed {
@@ -52,7 +57,7 @@ impl RoundTrip {
     /// How long the peer may be silent.
     pub(crate) fn timeout(&self) -> Duration {
         let base = self.base_timeout();
-        base.saturating_mul(1 << self.backoff).min(MAX_TIMEOUT.max(base))
+        base.saturating_mul(1 << self.backoff).min(MAX_TIMEOUT.max(base)).min(LONGEST_TIMEOUT)
     }
 
     fn base_timeout(&self) -> Duration {

@@ -27,7 +27,15 @@ impl LinkConfig {
     pub(crate) fn new(megabits: u64, delay: Duration) -> Self {
         let rate = megabits * 125_000;
         let queue = (u128::from(rate) * delay.as_nanos() * 2 / 1_000_000_000) as u64;
-        Self { rate, delay, queue: queue.max(30_000), loss: 0, burst: 1, jitter: Duration::ZERO, duplication: 0 }
+        Self {
+            rate,
+            delay,
+            queue: queue.max(30_000),
+            loss: 0,
+            burst: 1,
+            jitter: Duration::ZERO,
+            duplication: 0,
+        }
     }
 }
 

@@ -56,16 +56,8 @@ fn random_losses_cost_no_more_than_what_is_lost() {
 
 #[test]
 fn losses_in_bursts_cost_no_more() {
-    assert_filled(
-        "bursts of 5",
-        with(&medium(), |link| (link.loss, link.burst) = (10_000, 5)),
-        90,
-    );
-    assert_filled(
-        "bursts of 50",
-        with(&medium(), |link| (link.loss, link.burst) = (10_000, 50)),
-        85,
-    );
+    assert_filled("bursts of 5", with(&medium(), |link| (link.loss, link.burst) = (10_000, 5)), 90);
+    assert_filled("bursts of 50", with(&medium(), |link| (link.loss, link.burst) = (10_000, 50)), 85);
 }
 
 #[test]
@@ -85,11 +77,7 @@ fn a_receiver_that_reports_only_twenty_blocks_is_served_well() {
 #[test]
 fn a_short_queue_is_enough() {
     assert_filled("128 KiB", with(&medium(), |link| link.queue = 131_072), 90);
-    assert_filled(
-        "128 KiB, 0.1 %",
-        with(&medium(), |link| (link.queue, link.loss) = (131_072, 1_000)),
-        90,
-    );
+    assert_filled("128 KiB, 0.1 %", with(&medium(), |link| (link.queue, link.loss) = (131_072, 1_000)), 90);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use rtc_sctp::{
     Association, AssociationHandle, ClientConfig, DatagramEvent, Endpoint, EndpointConfig, Event, Payload,
-    PayloadProtocolIdentifier, ServerConfig, StreamEvent, TransportConfig,
+    PayloadProtocolIdentifier, ServerConfig, StreamEvent, TimerConfig, TransportConfig,
 };
 use shared::TransportProtocol;
 
@@ -141,7 +141,16 @@ fn entropy(seed: u64) -> EndpointConfig {
 
 impl World {
     pub(crate) fn new(setup: Setup) -> Self {
-        let transport = TransportConfig::default().with_max_receive_buffer_size(setup.receive_window);
+        // A handshake that meets an outage goes on too.
+        let patient = usize::MAX;
+        let timers = TimerConfig {
+            max_t1_init_retrans: patient,
+            max_t1_cookie_retrans: patient,
+            ..TimerConfig::default()
+        };
+        let transport = TransportConfig::default()
+            .with_max_receive_buffer_size(setup.receive_window)
+            .with_timer_config(timers);
         let (here_config, there_config) = (entropy(setup.seed), entropy(setup.seed ^ 0xffff));
         let server = ServerConfig::new(transport.clone());
         let mut here = Endpoint::new(address(1), TransportProtocol::UDP, here_config.into(), None);
@@ -154,7 +163,12 @@ impl World {
             now: Duration::ZERO,
             agenda: BinaryHeap::new(),
             count: 0,
-            here: Host { endpoint: here, handle: Some(handle), association: Some(association), wake_at: None },
+            here: Host {
+                endpoint: here,
+                handle: Some(handle),
+                association: Some(association),
+                wake_at: None,
+            },
             there: Host { endpoint: there, handle: None, association: None, wake_at: None },
             link_there: Link::new(setup.there, setup.seed ^ 1),
             link_back: Link::new(setup.back, setup.seed ^ 2),
