@@ -90,6 +90,7 @@ impl Endpoint {
     }
 
     /// A packet has come. Says what is to be done with it; nothing, if it belongs nowhere.
+    #[allow(clippy::needless_pass_by_value, reason = "the interface it stands in for has it so")]
     pub fn handle(
         &mut self,
         now: Instant,
@@ -111,13 +112,13 @@ impl Endpoint {
             ecn,
         };
         let initiate_tag = packet.initiate_tag();
-        let handle = match initiate_tag {
+        let known = match initiate_tag {
             Some(tag) => self.initiated(tag),
             None => self.owner(packet.header.tag),
         };
         let event =
             AssociationEvent(TransportMessage { now, transport, message: Payload::PartialDecode(packet) });
-        if let Some(handle) = handle {
+        if let Some(handle) = known {
             return Some((handle, DatagramEvent::AssociationEvent(event)));
         }
         let (handle, association) = self.accept(now, remote, initiate_tag?, event)?;

@@ -206,17 +206,12 @@ impl Inbound {
 
     /// Takes over what follows without a hole.
     fn advance(&mut self) {
-        loop {
-            match self.slots.front_mut() {
-                Some(slot @ (Slot::Held(_) | Slot::Taken)) => {
-                    let slot = std::mem::replace(slot, Slot::Missing);
-                    self.slots.pop_front();
-                    match slot {
-                        Slot::Held(data) => self.feed(data),
-                        Slot::Missing | Slot::Taken => self.skip(),
-                    }
-                }
-                Some(Slot::Missing) | None => break,
+        while let Some(slot @ (Slot::Held(_) | Slot::Taken)) = self.slots.front_mut() {
+            let slot = std::mem::replace(slot, Slot::Missing);
+            self.slots.pop_front();
+            match slot {
+                Slot::Held(data) => self.feed(data),
+                Slot::Missing | Slot::Taken => self.skip(),
             }
         }
         self.ranges.forget_until(self.cumulative);

@@ -98,7 +98,7 @@ impl PartialDecode {
     }
 }
 
-/// CRC32c over the packet with zeros where the sum goes (RFC 9260 appendix A).
+/// `CRC32c` over the packet with zeros where the sum goes (RFC 9260 appendix A).
 fn checksum(packet: &[u8]) -> u32 {
     let (before, after) = packet.split_at_checked(CHECKSUM_AT.start).unwrap_or((packet, &[]));
     let after = after.get(4..).unwrap_or_default();

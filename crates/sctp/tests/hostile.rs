@@ -1,5 +1,15 @@
 //! A peer that means harm: packets made by hand, and what they must not achieve.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test that meets what it does not expect is to fail there"
+)]
+
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -225,8 +235,7 @@ fn data_beyond_the_window_is_refused_and_nothing_is_stuck() {
         (1_000..=2_000).contains(&read),
         "{read} messages of 1,000 bytes were kept for a window of 1 MiB"
     );
-    let (_, window) = victim.last_sack().unwrap();
-    assert_eq!(window, WINDOW);
+    assert_eq!(victim.last_sack().map(|(_, window)| window), Some(WINDOW));
 }
 
 #[test]

@@ -73,6 +73,11 @@ impl Association {
         self.flight.is_empty() && self.queue.is_empty()
     }
 
+    /// The peer is answered when everything was read; it asks again until then.
+    fn has_unread(&self) -> bool {
+        self.streams.values().any(|stream| !stream.ready.is_empty())
+    }
+
     fn say_shutdown(&mut self) {
         self.state = State::ShutdownSent;
         let cumulative = narrow(self.inbound.cumulative()).to_be_bytes();
@@ -86,7 +91,7 @@ impl Association {
         }
         if self.state == State::ShutdownPending {
             self.say_shutdown();
-        } else if self.state == State::ShutdownReceived {
+        } else if self.state == State::ShutdownReceived && !self.has_unread() {
             self.state = State::ShutdownAckSent;
             self.send_control(encode(chunk::SHUTDOWN_ACK, &[]));
         } else {

@@ -129,15 +129,13 @@ impl Stream<'_> {
         self.association.streams.get_mut(&self.id).ok_or(Error::ErrStreamClosed)
     }
 
-    /// The next message, if there is one.
+    /// The next message, if there is one. There is none once this side has stopped reading, nor when taking the last one has
+    /// ended the stream.
     ///
     /// # Errors
-    /// [`Error::ErrStreamClosed`], when this side has stopped reading.
+    /// None.
     pub fn read_sctp(&mut self) -> Result<Option<Chunks>> {
-        let state = self.state_mut()?;
-        if !state.can_read {
-            return Err(Error::ErrStreamClosed);
-        }
+        let Ok(state) = self.state_mut() else { return Ok(None) };
         let Some(message) = state.ready.pop_front() else { return Ok(None) };
         let is_empty = state.ready.is_empty();
         self.association.on_read(&message.pieces, is_empty);

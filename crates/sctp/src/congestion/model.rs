@@ -69,7 +69,7 @@ struct Round {
     lost: u64,
     acked: u64,
     /// The shortest round trip in it.
-    round_trip: Option<Duration>,
+    shortest: Option<Duration>,
     /// The most that was in flight.
     flight: u64,
 }
@@ -151,7 +151,7 @@ impl Model {
         if is_old {
             self.round_trip = Some((sample, now));
         }
-        self.round.round_trip = Some(self.round.round_trip.map_or(sample, |shortest| shortest.min(sample)));
+        self.round.shortest = Some(self.round.shortest.map_or(sample, |shortest| shortest.min(sample)));
     }
 
     fn is_looking(&self) -> bool {
@@ -182,7 +182,7 @@ impl Model {
     /// Whether not one packet of the round came through without waiting.
     fn is_queueing(&self) -> bool {
         let Some((shortest, _)) = self.round_trip else { return false };
-        self.round.round_trip.is_some_and(|least| least > shortest + (shortest / 4).max(MIN_SPAN))
+        self.round.shortest.is_some_and(|least| least > shortest + (shortest / 4).max(MIN_SPAN))
     }
 
     fn end_round(&mut self, report: &AckReport, is_app_limited: bool) {

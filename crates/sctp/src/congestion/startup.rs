@@ -17,7 +17,7 @@ pub(super) struct Startup {
 
 const FLAT_ROUNDS: u32 = 3;
 
-/// As HyStart++ (RFC 9406 §4.2): eight samples.
+/// As `HyStart++` (RFC 9406 §4.2): eight samples.
 const SLOW_SAMPLES: u32 = 8;
 
 /// A queue on the way shows as this much on top of the shortest round trip, at least and at most (RFC 9406 §4.2); on short paths

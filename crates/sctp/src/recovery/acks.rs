@@ -93,8 +93,8 @@ pub(crate) struct AckReport {
 }
 
 /// What a SACK acknowledges, while it is worked through.
-#[derive(Default)]
-struct Harvest {
+struct Harvest<'a> {
+    freed: &'a mut Vec<Acked>,
     bytes: u64,
     youngest: Option<(u64, Instant, super::sample::Snapshot)>,
     round_trip: Option<(u64, Duration)>,
@@ -126,9 +126,9 @@ impl Flight {
             return Err(SackError::Impossible);
         }
         let has_advanced = cumulative > self.cumulative();
-        let mut harvest = Harvest::default();
+        let mut harvest = Harvest { freed, bytes: 0, youngest: None, round_trip: None };
         while self.base <= cumulative {
-            self.settle(self.base, now, &mut harvest, freed);
+            self.settle(self.base, now, &mut harvest);
             if self.chunks.pop_front().is_some_and(|sent| sent.state == State::Abandoned) {
                 self.abandoned -= 1;
             }
@@ -137,7 +137,7 @@ impl Flight {
         self.scoreboard.forget_before(self.base);
         self.detector.reported(cumulative);
         self.detector.set_cut(sack.may_be_cut());
-        self.take_blocks(now, sack, (cumulative, next), &mut harvest, freed);
+        self.take_blocks(now, sack, (cumulative, next), &mut harvest);
         for tsn in sack.duplicates(cumulative) {
             if self.get(tsn).is_none_or(|sent| sent.transmissions > 1) {
                 self.detector.repeated_in_vain(self.delivery.delivered);
@@ -152,14 +152,13 @@ impl Flight {
         now: Instant,
         sack: &Sack,
         (cumulative, next): (Tsn, Tsn),
-        harvest: &mut Harvest,
-        freed: &mut Vec<Acked>,
+        harvest: &mut Harvest<'_>,
     ) {
         let mut scoreboard = std::mem::take(&mut self.scoreboard);
         let known = sack.blocks(cumulative).filter(|&(_, end)| end < next);
         scoreboard.merge(known, |start, end| {
             for tsn in start..=end {
-                self.settle(tsn, now, harvest, freed);
+                self.settle(tsn, now, harvest);
             }
             self.detector.reported(end);
         });
@@ -167,7 +166,7 @@ impl Flight {
     }
 
     /// A chunk has arrived.
-    fn settle(&mut self, tsn: Tsn, now: Instant, harvest: &mut Harvest, freed: &mut Vec<Acked>) {
+    fn settle(&mut self, tsn: Tsn, now: Instant, harvest: &mut Harvest<'_>) {
         let minimum = self.round_trip.minimum();
         self.uncount(tsn);
         let Some(sent) = self.get_mut(tsn) else { return };
@@ -182,12 +181,12 @@ impl Flight {
         if std::mem::take(&mut sent.is_held) {
             let Sent { fragment, .. } = &*sent;
             let (stream, generation) = (fragment.stream, fragment.generation);
-            freed.push(Acked { stream, generation, payload: fragment.payload.len() });
+            harvest.freed.push(Acked { stream, generation, payload: fragment.payload.len() });
         }
         let size = sent.size();
-        let took = now.saturating_duration_since(sent.sent_at);
+        let took = now.saturating_duration_since(sent.at);
         let (number, sent_at, snapshot, transmissions) =
-            (sent.number, sent.sent_at, sent.snapshot, sent.transmissions);
+            (sent.number, sent.at, sent.snapshot, sent.transmissions);
         harvest.bytes += size;
         if before == State::Lost {
             // It was late, not lost.
@@ -208,7 +207,7 @@ impl Flight {
         }
     }
 
-    fn report(&mut self, now: Instant, harvest: &Harvest, has_advanced: bool) -> AckReport {
+    fn report(&mut self, now: Instant, harvest: &Harvest<'_>, has_advanced: bool) -> AckReport {
         let round_trip = harvest.round_trip.map(|(_, took)| took);
         if let Some(took) = round_trip {
             self.round_trip.update(took);
@@ -216,18 +215,17 @@ impl Flight {
         if harvest.bytes > 0 {
             self.round_trip.forget_backoff();
         }
-        let sample = match harvest.youngest {
-            Some((_, sent_at, snapshot)) => self.delivery.sample(now, harvest.bytes, &snapshot, sent_at),
-            None => {
-                self.delivery.delivered += harvest.bytes;
-                None
-            }
+        let sample = if let Some((_, sent_at, snapshot)) = harvest.youngest {
+            self.delivery.sample(now, harvest.bytes, &snapshot, sent_at)
+        } else {
+            self.delivery.delivered += harvest.bytes;
+            None
         };
         AckReport {
             now,
             acked: harvest.bytes,
             lost: 0,
-            flight: self.in_flight,
+            flight: self.on_way,
             delivered: self.delivery.delivered,
             round_trip,
             sample,

@@ -57,7 +57,7 @@ pub(crate) struct Sent {
     pub(crate) transmissions: u32,
     /// Of the latest transmission.
     pub(crate) number: u64,
-    pub(crate) sent_at: Instant,
+    pub(crate) at: Instant,
     pub(crate) snapshot: Snapshot,
 }
 
@@ -80,9 +80,9 @@ pub(crate) struct Flight {
     pub(super) base: Tsn,
     pub(super) chunks: VecDeque<Sent>,
     /// Bytes on their way.
-    pub(super) in_flight: u64,
+    pub(super) on_way: u64,
     /// The same without headers, as the peer counts its window.
-    pub(super) payload_in_flight: u64,
+    pub(super) payload_on_way: u64,
     pub(super) scoreboard: Scoreboard,
     pub(super) detector: Detector,
     pub(crate) delivery: Delivery,
@@ -100,8 +100,8 @@ impl Flight {
         Self {
             base: first,
             chunks: VecDeque::new(),
-            in_flight: 0,
-            payload_in_flight: 0,
+            on_way: 0,
+            payload_on_way: 0,
             scoreboard: Scoreboard::default(),
             detector: Detector::default(),
             delivery: Delivery::new(),
@@ -123,11 +123,11 @@ impl Flight {
     }
 
     pub(crate) fn in_flight(&self) -> u64 {
-        self.in_flight
+        self.on_way
     }
 
     pub(crate) fn payload_in_flight(&self) -> u64 {
-        self.payload_in_flight
+        self.payload_on_way
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -166,10 +166,10 @@ impl Flight {
     pub(crate) fn send_new(&mut self, now: Instant, fragment: Fragment) -> Data {
         let tsn = self.next_tsn();
         let size = wire_len(fragment.payload.len());
-        let snapshot = self.delivery.snapshot(now, self.in_flight);
+        let snapshot = self.delivery.snapshot(now, self.on_way);
         let number = self.detector.record(tsn, true, now);
-        self.in_flight += size;
-        self.payload_in_flight += to_u64(fragment.payload.len());
+        self.on_way += size;
+        self.payload_on_way += to_u64(fragment.payload.len());
         let data = to_data(tsn, &fragment);
         self.chunks.push_back(Sent {
             fragment,
@@ -178,7 +178,7 @@ impl Flight {
             is_held: true,
             transmissions: 1,
             number,
-            sent_at: now,
+            at: now,
             snapshot,
         });
         data
@@ -200,20 +200,20 @@ impl Flight {
         self.next_lost_len()?;
         let tsn = self.lost.pop_front()?;
         let number = self.detector.record(tsn, false, now);
-        let (in_flight, mut delivery) = (self.in_flight, self.delivery);
+        let (in_flight, mut delivery) = (self.on_way, self.delivery);
         let sent = self.get_mut(tsn)?;
         let size = sent.size();
         sent.snapshot = delivery.snapshot(now, in_flight);
         sent.state = State::InFlight;
         sent.is_counted = true;
         sent.number = number;
-        sent.sent_at = now;
+        sent.at = now;
         sent.transmissions += 1;
         let payload = to_u64(sent.fragment.payload.len());
         let data = to_data(tsn, &sent.fragment);
         self.delivery = delivery;
-        self.in_flight += size;
-        self.payload_in_flight += payload;
+        self.on_way += size;
+        self.payload_on_way += payload;
         Some(data)
     }
 
@@ -222,8 +222,8 @@ impl Flight {
         let Some(sent) = self.get_mut(tsn) else { return };
         if std::mem::take(&mut sent.is_counted) {
             let (size, payload) = (sent.size(), to_u64(sent.fragment.payload.len()));
-            self.in_flight -= size;
-            self.payload_in_flight -= payload;
+            self.on_way -= size;
+            self.payload_on_way -= payload;
         }
     }
 }

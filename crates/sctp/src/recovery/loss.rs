@@ -88,7 +88,7 @@ impl Flight {
     fn reordering_window(&mut self) -> Duration {
         let minimum = self.round_trip.minimum().unwrap_or(MIN_REORDERING * 4);
         let age = self.delivery.delivered.saturating_sub(self.detector.stretched_at);
-        if self.detector.stretch > 0 && age > STRETCH_LASTS * self.in_flight.max(20_000) {
+        if self.detector.stretch > 0 && age > STRETCH_LASTS * self.on_way.max(20_000) {
             self.detector.stretch -= 1;
             self.detector.stretched_at = self.delivery.delivered;
         }

@@ -86,7 +86,7 @@ impl Cubic {
                 self.max = self.window;
             }
             let k = (self.max * (1.0 - BETA) / C).cbrt();
-            let t = (now - epoch + self.shortest).as_secs_f64() - k;
+            let t = (now.saturating_sub(epoch) + self.shortest).as_secs_f64() - k;
             let target = (C * t.powi(3) + self.max).clamp(self.window, self.window * 1.5);
             self.window += (target - self.window) / self.window;
         }

@@ -9,7 +9,7 @@ fn share(setup: Setup) -> u64 {
     let mut world = World::new(setup);
     world.run(Duration::from_secs(5), |_| false);
     let before: u64 = world.rivals.iter().map(|rival| rival.acked).sum();
-    let ours = world.measure(Duration::from_secs(60)) * 108 / 100;
+    let ours = world.measure(Duration::from_mins(1)) * 108 / 100;
     let theirs: u64 = world.rivals.iter().map(|rival| rival.acked).sum::<u64>() - before;
     let percent = ours * 100 / (ours + theirs);
     println!(

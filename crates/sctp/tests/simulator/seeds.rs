@@ -34,7 +34,7 @@ fn run(seed: u64) {
     let total = 20_000 + dice.below(if setup.message < 100 { 40_000 } else { 1_500_000 });
     let mut world = World::new(setup);
     world.limit = total;
-    let is_done = |world: &World| world.read >= total;
+    let is_done = |it: &World| it.read >= total;
     if dice.below(3) == 0 {
         world.run(Duration::from_millis(dice.below(2_000)), is_done);
         (world.link_there.is_down, world.link_back.is_down) = (true, dice.below(2) == 0);
@@ -42,7 +42,7 @@ fn run(seed: u64) {
         world.run(until, is_done);
         (world.link_there.is_down, world.link_back.is_down) = (false, false);
     }
-    world.run(Duration::from_secs(1_200), is_done);
+    world.run(Duration::from_mins(20), is_done);
     assert!(
         world.read >= total,
         "seed {seed}: {} of {total} bytes; {:?}; {:?}; lost {}",

@@ -269,11 +269,11 @@ impl World {
             }
             Happening::RivalAck(rival, number, sent_at) => {
                 let now = self.now;
-                self.rivals[rival].on_ack(now, number, now - sent_at);
+                self.rivals[rival].on_ack(now, number, now.saturating_sub(sent_at));
                 self.rival_sends(rival);
             }
-            Happening::RivalTimeout(rival, acked) => {
-                if self.rivals[rival].acked == acked {
+            Happening::RivalTimeout(rival, before) => {
+                if self.rivals[rival].acked == before {
                     self.rivals[rival].on_timeout();
                     self.rival_sends(rival);
                 }
@@ -354,8 +354,8 @@ impl World {
             let Some(event) = association.poll() else { break };
             match event {
                 Event::Connected if side == Side::Here => {
-                    let association = self.here.association.as_mut().unwrap();
-                    association.open_stream(STREAM, PayloadProtocolIdentifier::Binary).unwrap();
+                    let sender = self.here.association.as_mut().unwrap();
+                    sender.open_stream(STREAM, PayloadProtocolIdentifier::Binary).unwrap();
                     self.is_connected = true;
                 }
                 Event::AssociationLost { .. } | Event::HandshakeFailed { .. } => self.is_lost = true,
