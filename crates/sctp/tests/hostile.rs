@@ -235,7 +235,8 @@ fn data_beyond_the_window_is_refused_and_nothing_is_stuck() {
         (1_000..=2_000).contains(&read),
         "{read} messages of 1,000 bytes were kept for a window of 1 MiB"
     );
-    assert_eq!(victim.last_sack().map(|(_, window)| window), Some(WINDOW));
+    let is_free = victim.last_sack().is_some_and(|(_, room)| room == WINDOW);
+    assert!(is_free, "what was read costs nothing");
 }
 
 #[test]

@@ -46,10 +46,9 @@ impl Sack {
         })
     }
 
-    /// Whether the peer may have more than it says. Every receiver stops at some number of blocks: Chromium's at twenty, others
-    /// at the length of a packet. Fewer than sixteen are all there are.
-    pub(crate) fn may_be_cut(&self) -> bool {
-        self.gaps.len() >= 16 * ENTRY_LEN
+    /// How many blocks it reports.
+    pub(crate) fn block_count(&self) -> usize {
+        self.gaps.len() / ENTRY_LEN
     }
 
     pub(crate) fn duplicates(&self, near: Tsn) -> impl Iterator<Item = Tsn> {

@@ -136,7 +136,8 @@ impl Flight {
         }
         self.scoreboard.forget_before(self.base);
         self.detector.reported(cumulative);
-        self.detector.set_cut(sack.may_be_cut());
+        // What an earlier SACK had no room for has arrived earlier than it is reported.
+        let is_prompt = !self.detector.count_blocks(sack.block_count());
         self.take_blocks(now, sack, (cumulative, next), &mut harvest);
         for tsn in sack.duplicates(cumulative) {
             if self.get(tsn).is_none_or(|sent| sent.transmissions > 1) {
@@ -144,6 +145,9 @@ impl Flight {
             }
         }
         self.find_taken_back();
+        if !is_prompt {
+            harvest.round_trip = None;
+        }
         Ok(self.report(now, &harvest, has_advanced))
     }
 

@@ -29,6 +29,7 @@ pub(super) struct Detector {
     highest_reported: Tsn,
     /// Whether it may have more than it could report.
     is_cut: bool,
+    most_blocks: usize,
     /// How much the window for reordering is stretched, and since which count of delivered bytes.
     stretch: u32,
     stretched_at: u64,
@@ -39,6 +40,9 @@ const MAX_STRETCH: u32 = 4;
 
 /// Bytes after which a stretched window shrinks again, in windows of what was in flight.
 const STRETCH_LASTS: u64 = 16;
+
+/// Every receiver has room for more blocks than this.
+const FEWEST_BLOCKS: usize = 16;
 
 const MIN_REORDERING: Duration = Duration::from_micros(500);
 const MAX_REORDERING: Duration = Duration::from_millis(50);
@@ -72,8 +76,13 @@ impl Detector {
         self.is_cut && tsn > self.highest_reported
     }
 
-    pub(super) fn set_cut(&mut self, is_cut: bool) {
-        self.is_cut = is_cut;
+    /// Judges by the number of its blocks whether the latest SACK may have been cut short; returns whether that is so of it or
+    /// the one before. Every receiver stops somewhere: Chromium's at twenty blocks, others at the length of a packet. So the most
+    /// there ever were, if they were many, may be all that there was room for.
+    pub(super) fn count_blocks(&mut self, count: usize) -> bool {
+        self.most_blocks = self.most_blocks.max(count);
+        let is_cut = count >= FEWEST_BLOCKS.max(self.most_blocks);
+        std::mem::replace(&mut self.is_cut, is_cut) || is_cut
     }
 
     /// A repetition was not needed.
@@ -117,11 +126,13 @@ impl Flight {
                 if oldest.number > newest {
                     return (lost, None);
                 }
-                let deadline = oldest.sent_at + patience;
+                // Nothing tells when what cannot be reported has left the path; a queue may have grown since `newest`.
+                let is_unreported = self.detector.may_be_unreported(oldest.tsn);
+                let deadline = oldest.sent_at + if is_unreported { patience * 3 / 2 } else { patience };
                 if now < deadline {
                     return (lost, Some(deadline));
                 }
-                if self.detector.may_be_unreported(oldest.tsn) {
+                if is_unreported {
                     self.uncount(oldest.tsn);
                     self.detector.unreported.push_back(oldest);
                 } else {
