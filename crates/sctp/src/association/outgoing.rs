@@ -189,7 +189,7 @@ impl Association {
         let has_window = self.flight.in_flight() + to_u64(self.packet_len()) <= self.congestion.window();
         let has_room = self.flight.has_lost()
             || self.flight.is_empty()
-            || self.peer_window >= u64::from(self.birth.max_payload);
+            || (self.flight.has_room() && self.peer_window >= u64::from(self.birth.max_payload));
         (has_work && has_window && has_room).then(|| self.pacer.wake_up()).flatten()
     }
 }
