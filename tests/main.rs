@@ -11,6 +11,7 @@ mod cli;
 mod crossing;
 mod disks;
 mod disturbances;
+mod doctor;
 mod failures;
 mod guard;
 mod harness;

@@ -35,8 +35,12 @@ const OWNED: [Owned; 8] = [
     },
     Owned {
         what: "the AEAD: one place counts nonces",
-        names: &["chacha20poly1305", "ChaCha20Poly1305", "CHACHA20_POLY1305"],
-        owners: &["crates/wire/src/cipher.rs"],
+        names: &["chacha20poly1305", "ChaCha20Poly1305", "CHACHA20_POLY1305", "wire_cipher"],
+        owners: &[
+            "crates/wire/src/cipher.rs",
+            // Which counts nothing: its nonces come from there.
+            "crates/wire-cipher/src/lib.rs",
+        ],
     },
     Owned {
         what: "the PAKE",
@@ -114,7 +118,7 @@ fn beyond_signaling(source: &Source) -> Vec<String> {
 }
 
 fn everything() -> Vec<Source> {
-    ["wire", "rendezvous", "send"].into_iter().flat_map(sources).collect()
+    ["wire", "wire-cipher", "rendezvous", "send"].into_iter().flat_map(sources).collect()
 }
 
 fn sample(path: &str, text: &str) -> Source {

@@ -40,7 +40,7 @@ pub struct Config {
     pub ice_servers: Vec<IceServer>,
     /// Where [`Server`](crate::Server) answers STUN (Binding requests over UDP), at most 4 addresses. Pairs are told of it, at the
     /// name by which they came. Default: nowhere; 3478 is the usual port, and a second one shows a client how its router
-    /// assigns ports.
+    /// assigns ports, and whom it lets in.
     pub stun_listen: Vec<SocketAddr>,
     /// TURN servers, as `turn:host:port`, for which each side of a pair gets a credential of its own. Default: none.
     pub turn_urls: Vec<String>,

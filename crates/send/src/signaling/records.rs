@@ -40,7 +40,7 @@ pub(crate) async fn join(
     let path = format!("v1/relay/{}", relay_name(&join.slot));
     let address = address(server, &path).ok_or_else(|| ConnectError::BadAddress(server.clone()))?;
     let connecting = async {
-        let mut socket = Box::pin(open(server, &address, limits())).await?;
+        let (mut socket, _) = Box::pin(open(server, &address, limits())).await?;
         let frame = Message::text(join.to_frame());
         socket.send(frame).await.map_err(ConnectError::from_socket)?;
         Ok(socket)

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::consent::display_path;
+use super::finding;
 use super::qr;
 use super::sanitize::escape;
 use super::style::Style;
@@ -51,6 +52,8 @@ impl Lines {
             }
             Event::Warning(warning) => self.warn_line(&warning_text(warning)),
             Event::Finished(finished) => self.finished(finished),
+            Event::Found(found) => finding::lines(found, self.style),
+            Event::Diagnosed { warnings } => finding::conclusion(*warnings, self.style),
             Event::PeerKnocked
             | Event::Offered(_)
             | Event::Checking { .. }

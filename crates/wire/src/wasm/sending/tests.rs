@@ -50,7 +50,7 @@ impl Page {
         for (path, bytes) in files {
             offer.add(path, bytes.len() as u64, 1_700_000_000).unwrap();
         }
-        let sending = Sending::open("http://localhost:8080/", &offer, [7; 32], Duration::ZERO).unwrap();
+        let sending = Sending::open("http://localhost:8080/", &offer, None, [7; 32], Duration::ZERO).unwrap();
         let files = files.iter().map(|(_, bytes)| bytes.clone()).collect();
         let mut page = Self {
             sending,
@@ -601,7 +601,7 @@ fn nonsense_in_every_place_harms_nobody() {
 fn work_for_a_door_is_done_in_slices_and_answered() {
     let mut offer = Offer::new();
     offer.add("a.txt", 1, 0).unwrap();
-    let mut sending = Sending::open("http://localhost/", &offer, [7; 32], Duration::ZERO).unwrap();
+    let mut sending = Sending::open("http://localhost/", &offer, None, [7; 32], Duration::ZERO).unwrap();
     sending.outbox.clear();
     // The first counter of this seed with 16 zero bits is 178,315: nine slices.
     let challenge = Challenge { bits: 16, seed: "q6urq6urq6urq6urq6urqw".to_owned() };
