@@ -38,7 +38,8 @@ impl Direct {
         reach: &Reach,
         ice_servers: Vec<IceServer>,
     ) -> Result<(Self, Signal), ConnectError> {
-        let config = reach.peer_config(ice_servers, webrtc::Role::Initiator)?;
+        let side = webrtc::Role::Initiator;
+        let config = reach.peer_config(ice_servers, side)?;
         let negotiation = Negotiation::start(config).await?;
         Self::describe(negotiation, generation, Role::Sender, None)
     }

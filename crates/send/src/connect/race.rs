@@ -57,12 +57,10 @@ pub struct Race {
 type Report = (ReportedPath, bool, oneshot::Sender<()>);
 
 impl Race {
-    /// The next lane. Never returns when there is none. Cancelling it loses nothing.
-    pub async fn next(&mut self) -> Lane {
-        match self.lanes.recv().await {
-            Some(lane) => lane,
-            None => std::future::pending().await,
-        }
+    /// The next lane, if there ever is one; `None` when the other side has given up what there is and begins anew. Cancelling
+    /// it loses nothing.
+    pub async fn next(&mut self) -> Option<Lane> {
+        self.lanes.recv().await
     }
 
     /// Tells the rendezvous how the session ended, for its operator's statistics, if that can be done quickly.
@@ -93,6 +91,8 @@ pub(super) struct Runner {
     is_race: bool,
     /// Cancelled when they have begun.
     begun: CancellationToken,
+    /// Whether the sender, which they had begun with, begins anew: nobody else calls to the relay again.
+    is_left: bool,
     reports: Option<mpsc::Receiver<Report>>,
     /// Why the last path did not come about.
     error: Option<ConnectError>,
@@ -135,6 +135,7 @@ impl Runner {
             opening: 0,
             is_race: false,
             begun: CancellationToken::new(),
+            is_left: false,
             reports: None,
             error: None,
         }
@@ -308,6 +309,10 @@ impl Runner {
 
     async fn hear(&mut self, signal: Signal) -> Result<(), ConnectError> {
         match signal {
+            Signal::Relay { .. } if self.role() == Role::Receiver && self.begun.is_cancelled() => {
+                self.is_left = true;
+                Ok(())
+            }
             Signal::Relay { generation } if generation == self.number + 1 => {
                 let Some(ticket) = self.ticket() else { return Ok(()) };
                 if !std::mem::replace(&mut self.is_race, true) && self.role() == Role::Receiver {
@@ -423,6 +428,9 @@ struct Watch {
 impl Watch {
     async fn run(mut self) {
         loop {
+            if self.runner.is_left {
+                return;
+            }
             self.consider_pause();
             match self.runner.step().await {
                 Ok(Some(Done::Opened(Ok((lane, _))))) => {

@@ -229,10 +229,11 @@ impl Way {
                     Err(error) => return Wake::Failed(error),
                 },
                 Heard::Record(Err(Error::Lost)) | Heard::Beat(Beat::Silence) => self.handle_lost(),
+                Heard::Lane(None) => return Wake::Lost,
                 Heard::Record(Err(error)) => return Wake::Failed(error),
                 Heard::Beat(Beat::Ping(ping)) => return Wake::Ping(ping),
                 Heard::Beat(Beat::Quiet) => {}
-                Heard::Lane(lane) => {
+                Heard::Lane(Some(lane)) => {
                     if let Err(error) = self.add(*lane) {
                         return Wake::Failed(Error::Thread(error));
                     }

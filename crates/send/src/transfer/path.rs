@@ -46,8 +46,8 @@ pub(super) enum Heard {
     Record(Result<Opened, Error>),
     /// The pulse beats.
     Beat(Beat),
-    /// There is another path.
-    Lane(Box<Lane>),
+    /// There is another path; or the other side has given up those that there are.
+    Lane(Option<Box<Lane>>),
 }
 
 /// What a move means for the task.
@@ -102,7 +102,7 @@ impl Way {
                 Heard::Record(opened.unwrap_or(Err(Error::Lost)))
             }
             beat = self.pulse.beat() => Heard::Beat(beat),
-            lane = self.race.next() => Heard::Lane(Box::new(lane)),
+            lane = self.race.next() => Heard::Lane(lane.map(Box::new)),
         }
     }
 

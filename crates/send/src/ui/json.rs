@@ -26,10 +26,7 @@ pub(super) fn line(event: &Event) -> String {
         Event::PeerKnocked => ("knock", json!({})),
         Event::AttemptFailed(failure) => ("attempt_failed", json!({ "reason": attempt_failure(*failure) })),
         Event::Paired => ("paired", json!({})),
-        Event::Connected { path, detour, peer } => (
-            "path",
-            json!({ "path": path_name(*path), "why": detour.map(detour_name), "peer": peer.as_deref() }),
-        ),
+        Event::Connected { path, detour, peer } => ("path", connected(*path, *detour, peer.as_deref())),
         Event::AwaitingConsent => ("awaiting_consent", json!({})),
         Event::Offered(offered) => ("offer", offer(offered)),
         Event::Progress(state) => ("progress", progress(state)),
@@ -241,6 +238,10 @@ fn path_name(path: report::Path) -> &'static str {
         report::Path::Turn => "turn",
         report::Path::Relay => "relay",
     }
+}
+
+fn connected(path: report::Path, detour: Option<Detour>, peer: Option<&str>) -> Value {
+    json!({ "path": path_name(path), "why": detour.map(detour_name), "peer": peer })
 }
 
 fn detour_name(detour: Detour) -> &'static str {
