@@ -277,12 +277,12 @@ impl Runner {
                 Ok(Some(done))
             }
             progress = maybe(direct.as_mut(), Direct::next) => self.take(progress).await.map(|()| None),
-            signal = maybe(pairing.as_mut(), |pairing| seals.recv(pairing)) => {
+            signal = maybe(pairing.as_mut(), |there| seals.recv(there)) => {
                 self.hear(signal?).await.map(|()| None)
             }
             Some((path, ok, done)) = maybe(reports.as_mut(), mpsc::Receiver::recv) => {
-                if let Some(pairing) = &mut self.pairing {
-                    pairing.report(path, ok).await;
+                if let Some(there) = &mut self.pairing {
+                    there.report(path, ok).await;
                 }
                 let _ = done.send(());
                 Ok(None)
