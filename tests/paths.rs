@@ -15,7 +15,7 @@ use crate::netlab::{Access, Internet, SERVER_V4};
 fn take(path: Path, one: Access, other: Access, turn: Turn) {
     assert_eq!(expected(one, other, turn), path, "the table");
     let Some(internet) = Internet::new() else { return };
-    let crossing = cross(&internet, one, other, turn);
+    let crossing = cross(&internet, [one, other], turn, LEN);
     println!("{}, {}, TURN {turn:?}: {crossing}", one.name(), other.name());
     assert!(crossing.may_be(path), "{crossing}");
 }
@@ -63,6 +63,26 @@ fn two_symmetric_routers_reach_each_other_through_the_rendezvous() {
 #[test]
 fn where_no_udp_gets_out_the_rendezvous_passes_everything_on() {
     take(Path::Relay, Access::UdpBlocked, Access::Open, Turn::Offered);
+}
+
+#[test]
+fn where_the_port_of_https_is_all_that_gets_out_the_rendezvous_passes_everything_on() {
+    take(Path::Relay, Access::HttpsOnly, Access::PortRestricted, Turn::Offered);
+}
+
+#[test]
+fn behind_a_proxy_alone_the_rendezvous_passes_everything_on() {
+    take(Path::Relay, Access::Ipv6Only, Access::ProxyOnly, Turn::Offered);
+}
+
+#[test]
+fn two_sides_that_reach_nothing_but_proxies_of_their_own_reach_each_other() {
+    take(Path::Relay, Access::ProxyOnly, Access::ProxyOnly, Turn::Missing);
+}
+
+#[test]
+fn where_only_the_server_is_reached_and_it_has_no_relay_there_is_no_path() {
+    take(Path::None, Access::HttpsOnly, Access::Open, Turn::Alone);
 }
 
 #[test]

@@ -15,7 +15,7 @@ use wire::code::Nameplate;
 use wire::signaling::IceServer;
 
 use crate::ice::{self, IceError};
-use crate::redis_address::RedisAddress;
+use crate::redis_address::{AuthoritiesError, RedisAddress};
 
 /// Everything about a rendezvous that is a matter of choice. [`Config::default`] serves the public.
 #[derive(Clone, Debug, Deserialize)]
@@ -56,6 +56,9 @@ pub struct Config {
     pub relay_secret: Option<Token>,
     /// The Redis or Valkey through which several instances share their sessions. Default: none, this is the only one.
     pub redis: Option<RedisAddress>,
+    /// The file with the certificates of the authorities that may vouch for that Redis, in PEM, for [`Config::load`]. Default:
+    /// none, the public ones may.
+    pub redis_ca_file: Option<PathBuf>,
     /// Nameplates that are never assigned, because somebody else near by uses them. Default: none.
     pub avoid_nameplates: BTreeSet<Nameplate>,
     /// How long things may take.
@@ -251,6 +254,9 @@ impl Config {
             config.turn_secret = Some(Token::from(read_text(path)?.trim().to_owned()));
         }
         config.turn_secret = config.turn_secret.filter(|secret| !secret.0.is_empty());
+        if let (Some(redis), Some(path)) = (&config.redis, &config.redis_ca_file) {
+            config.redis = Some(redis.clone().with_authorities(read_text(path)?.as_bytes())?);
+        }
         config.relay_secret = config.relay_secret.filter(|secret| !secret.0.is_empty());
         config.check_servers()?;
         Ok(config)
@@ -283,6 +289,7 @@ impl Default for Config {
             record_relay: true,
             relay_secret: None,
             redis: None,
+            redis_ca_file: None,
             avoid_nameplates: BTreeSet::new(),
             times: Times::default(),
             limits: Limits::default(),
@@ -423,6 +430,9 @@ pub enum ConfigError {
     /// The list of STUN and TURN servers.
     #[error("the STUN and TURN servers are not valid")]
     Ice(#[from] IceError),
+    /// The authorities of the Redis.
+    #[error("`redis_ca_file` is of no use")]
+    Redis(#[from] AuthoritiesError),
 }
 
 /// A text that is not a rate.

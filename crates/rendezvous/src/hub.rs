@@ -18,7 +18,7 @@ use wire::signaling::{CloseReason, ServerMessage};
 pub(crate) use self::connection::Connection;
 use crate::client_ip::ClientKey;
 use crate::config::Config;
-use crate::guard::{Change, Guard, Sign};
+use crate::guard::{Change, Guard, Sign, Signs};
 use crate::handout::Handout;
 use crate::limits::gate::{Full, Gate, Pass};
 use crate::limits::{Denied, Limits, Request, TokioClock};
@@ -250,6 +250,19 @@ impl Hub {
         Moment { sockets, census, is_guarded, relays: self.relays.in_use() }
     }
 
+    /// Counts what another instance tells of its last second.
+    pub(crate) fn handle_signs(&self, signs: Signs) {
+        self.state().handle_signs(signs);
+    }
+
+    /// Counts a sign here, and for the other instances.
+    fn count_sign(&self, state: &mut State, sign: Sign) {
+        state.handle_signs(sign.into());
+        if let Some(mesh) = &self.mesh {
+            mesh.count_sign(sign);
+        }
+    }
+
     /// Starts the driver with the first socket, because only then there is sure to be a runtime.
     fn start(self: &Arc<Self>) {
         self.driver.get_or_init(|| {
@@ -314,14 +327,14 @@ impl Hub {
                         mesh.do_later(Job::Count(client, fault));
                     }
                     if fault == Fault::FailedClaim {
-                        state.handle_sign(Sign::FailedClaim);
+                        self.count_sign(state, Sign::FailedClaim);
                     }
                 }
                 Action::Count(tally) => {
                     self.metrics.count(tally);
                     match tally {
-                        Tally::Confirmed(_) => state.handle_sign(Sign::Confirmed),
-                        Tally::WrongCode(_) => state.handle_sign(Sign::Burnt),
+                        Tally::Confirmed(_) => self.count_sign(state, Sign::Confirmed),
+                        Tally::WrongCode(_) => self.count_sign(state, Sign::Burnt),
                         Tally::Paired(_) | Tally::SoftDrop(_) | Tally::Reported { .. } => {}
                     }
                 }
@@ -351,8 +364,8 @@ impl Hub {
 }
 
 impl State {
-    fn handle_sign(&mut self, sign: Sign) {
-        let change = self.guard.handle_sign(sign, now());
+    fn handle_signs(&mut self, signs: Signs) {
+        let change = self.guard.handle_signs(signs, now());
         self.handle_guard(change);
     }
 

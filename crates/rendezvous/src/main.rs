@@ -62,6 +62,9 @@ struct Args {
     /// is TLS, `unix:` a socket. With a password, better in the environment (`RENDEZVOUS_REDIS`)
     #[arg(long, value_name = "URL")]
     redis: Option<String>,
+    /// File with the certificates of the authorities that may vouch for it, in PEM [default: the public ones]
+    #[arg(long, value_name = "FILE")]
+    redis_ca_file: Option<PathBuf>,
     /// What clients must know to create a session. In the environment (`RENDEZVOUS_TOKEN`) it is out of sight of `ps`
     #[arg(long, value_name = "SECRET")]
     token: Option<String>,
@@ -146,6 +149,9 @@ fn flags(args: &Args) -> Result<Vec<toml::Table>, Box<dyn Error>> {
     }
     if let Some(redis) = &args.redis {
         set("redis", redis.clone().into());
+    }
+    if let Some(path) = &args.redis_ca_file {
+        set("redis_ca_file", path.to_str().ok_or("a path has to be UTF-8")?.into());
     }
     if let Some(token) = &args.token {
         set("token", token.clone().into());
