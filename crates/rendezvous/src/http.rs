@@ -172,12 +172,12 @@ async fn upgrade(
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let host = host.and_then(handout::host_name).map(str::to_owned);
     let admitted = admit(&rendezvous, client, (scheme, &headers), upgrade);
-    let (upgrade, pass) = match admitted {
+    let (opening, pass) = match admitted {
         Ok(admitted) => admitted,
         Err(refusal) => return refusal,
     };
     let hub = Arc::clone(&rendezvous.hub);
-    socket::sized(upgrade).on_upgrade(async move |socket| {
+    socket::sized(opening).on_upgrade(async move |socket| {
         let connection = hub.connect(client.key, pass, host);
         // Boxed, or it would be in the task once for every future that holds it: 20 KiB instead of 5.
         hub.own(Box::pin(socket::run(socket, connection))).await;
@@ -193,12 +193,12 @@ async fn upgrade_relay(
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
     let admitted = admit(&rendezvous, client, (scheme, &headers), upgrade);
-    let (upgrade, pass) = match admitted {
+    let (opening, pass) = match admitted {
         Ok(admitted) => admitted,
         Err(refusal) => return refusal,
     };
     let hub = Arc::clone(&rendezvous.hub);
-    carrier::sized(upgrade).on_upgrade(async move |socket| {
+    carrier::sized(opening).on_upgrade(async move |socket| {
         hub.own(Box::pin(carrier::run(socket, Arc::clone(&hub), pass))).await;
     })
 }

@@ -139,9 +139,9 @@ impl Relays {
         }
         state.last_seat += 1;
         let number = state.last_seat;
-        let usage = || Arc::new(Usage { bytes: AtomicU64::new(0), pace: Pace::new(self.session_rate) });
+        let unused = || Arc::new(Usage { bytes: AtomicU64::new(0), pace: Pace::new(self.session_rate) });
         let session = state.by_slot.entry(slot).or_insert_with(|| Session {
-            usage: usage(),
+            usage: unused(),
             call: None,
             emptied_at: None,
         });

@@ -63,11 +63,11 @@ pub async fn open(met: Met, reach: Reach) -> Result<(Channel, Rejoin), ConnectEr
                 }
                 Err(error) if error.is_parting() => error,
                 Err(error) => {
-                    if let Some(mut pairing) = runner.into_pairing()
+                    if let Some(mut there) = runner.into_pairing()
                         && role == Role::Sender
                         && matches!(error, ConnectError::NoPath)
                     {
-                        pairing.report(ReportedPath::None, false).await;
+                        there.report(ReportedPath::None, false).await;
                     }
                     return Err(error);
                 }

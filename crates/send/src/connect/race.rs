@@ -101,7 +101,7 @@ pub(super) struct Runner {
 /// What a task has come to.
 enum Done {
     /// A path is open or not; whether the sender has said over it that both begin with it.
-    Opened(Result<(Lane, bool), ConnectError>),
+    Opened(Result<(Box<Lane>, bool), ConnectError>),
     /// Nothing better has come up in time.
     HeadStart,
     /// There has been time enough.
@@ -166,7 +166,7 @@ impl Runner {
         if self.role() == Role::Sender {
             self.set_out().await?;
         }
-        let mut held: Option<Lane> = None;
+        let mut held: Option<Box<Lane>> = None;
         loop {
             match self.step().await? {
                 Some(Done::Opened(Ok((lane, is_begun)))) => {
@@ -175,7 +175,7 @@ impl Runner {
                         Role::Receiver => is_begun || !self.is_race,
                     };
                     if may_begin {
-                        return Ok(lane);
+                        return Ok(*lane);
                     }
                     if self.role() == Role::Sender {
                         self.wake_after(HEAD_START, Done::HeadStart);
@@ -188,14 +188,15 @@ impl Runner {
                 Some(Done::Opened(Err(error))) => self.error = Some(error),
                 Some(Done::HeadStart) => {
                     if let Some(lane) = held.take() {
-                        return Ok(lane);
+                        return Ok(*lane);
                     }
                 }
-                Some(Done::Deadline) => return held.ok_or(ConnectError::NoPath),
+                Some(Done::Deadline) => return held.map(|lane| *lane).ok_or(ConnectError::NoPath),
                 Some(Done::Pause | Done::Met(_)) | None => {}
             }
             if self.role() == Role::Sender && !self.looks_for_better() && self.opening == 0 {
-                return held.ok_or_else(|| self.error.take().unwrap_or(ConnectError::NoPath));
+                let none = || self.error.take().unwrap_or(ConnectError::NoPath);
+                return held.map(|lane| *lane).ok_or_else(none);
             }
         }
     }
@@ -237,7 +238,7 @@ impl Runner {
     }
 
     /// A lane that is open at the receiver and not begun with: it is handed on later.
-    fn keep(&mut self, lane: Lane) {
+    fn keep(&mut self, lane: Box<Lane>) {
         self.opening += 1;
         let begun = self.begun.clone();
         self.tasks.spawn(async move {
@@ -277,12 +278,12 @@ impl Runner {
                 Ok(Some(done))
             }
             progress = maybe(direct.as_mut(), Direct::next) => self.take(progress).await.map(|()| None),
-            signal = maybe(pairing.as_mut(), |pairing| seals.recv(pairing)) => {
+            signal = maybe(pairing.as_mut(), |there| seals.recv(there)) => {
                 self.hear(signal?).await.map(|()| None)
             }
             Some((path, ok, done)) = maybe(reports.as_mut(), mpsc::Receiver::recv) => {
-                if let Some(pairing) = &mut self.pairing {
-                    pairing.report(path, ok).await;
+                if let Some(there) = &mut self.pairing {
+                    there.report(path, ok).await;
                 }
                 let _ = done.send(());
                 Ok(None)
@@ -390,7 +391,7 @@ impl Runner {
         self.tasks.spawn(async move {
             let proven = async {
                 let transport = opening.await?;
-                let lane = open_generation(generation, (number, role), transport).await?;
+                let lane = Box::new(open_generation(generation, (number, role), transport).await?);
                 match begun {
                     Some(begun) => hear_first(lane, &begun).await,
                     None => Ok((lane, false)),
@@ -437,7 +438,7 @@ impl Watch {
                     let path = lane.transport.path;
                     let is_wanted = self.runner.role() == Role::Receiver || path > self.best;
                     self.best = self.best.max(path);
-                    if is_wanted && self.lanes.send(lane).await.is_err() {
+                    if is_wanted && self.lanes.send(*lane).await.is_err() {
                         return;
                     }
                 }
@@ -523,7 +524,10 @@ async fn say_first(lane: &mut Lane) -> Result<(), ConnectError> {
 }
 
 /// Waits until the sender says that both begin with this path, or have begun with another. What else it says is kept.
-async fn hear_first(mut lane: Lane, begun: &CancellationToken) -> Result<(Lane, bool), ConnectError> {
+async fn hear_first(
+    mut lane: Box<Lane>,
+    begun: &CancellationToken,
+) -> Result<(Box<Lane>, bool), ConnectError> {
     let mut record = tokio::select! {
         biased;
         record = lane.transport.receiver.recv() => record?,

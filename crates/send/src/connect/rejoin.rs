@@ -194,8 +194,8 @@ impl Rejoin {
             };
             match (error, left) {
                 // It has come by a newer connection, and waits there.
-                (ConnectError::PeerLeft, Some(pairing)) => connection = pairing.connection,
-                (error, _) => return Err(error),
+                (ConnectError::PeerLeft, Some(there)) => connection = there.connection,
+                (other, _) => return Err(other),
             }
         }
     }

@@ -82,8 +82,8 @@ async fn transmit(
     while let Some(record) = outgoing.recv().await {
         sink.feed(record).await.map_err(lost)?;
         for _ in 1..MOST_AT_ONCE {
-            let Ok(record) = outgoing.try_recv() else { break };
-            sink.feed(record).await.map_err(lost)?;
+            let Ok(more) = outgoing.try_recv() else { break };
+            sink.feed(more).await.map_err(lost)?;
         }
         sink.flush().await.map_err(lost)?;
     }

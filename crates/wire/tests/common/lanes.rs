@@ -155,9 +155,9 @@ impl Lanes {
         self.pair.sender.speak(u64::MAX, &mut out);
         self.sender.keys.extend(self.pair.sender.keys.take().map(|keys| (writes, keys)));
         self.put(Role::Sender, writes, out);
-        let (writes, mut out) = (self.receiver.writes, VecDeque::new());
-        self.with_receiver(writes, |receiver| receiver.act(&[], &mut out));
-        self.put(Role::Receiver, writes, out);
+        let (theirs, mut answers) = (self.receiver.writes, VecDeque::new());
+        self.with_receiver(theirs, |receiver| receiver.act(&[], &mut answers));
+        self.put(Role::Receiver, theirs, answers);
     }
 
     /// Whether a side has seen that there is no way on.
