@@ -29,4 +29,5 @@ mod reconnect;
 mod resume;
 mod transfer;
 mod turn;
+mod upgrade;
 mod wasm;

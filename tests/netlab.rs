@@ -21,9 +21,9 @@ use std::time::Duration;
 
 pub(crate) use cable::Cut;
 use cable::{Cable, prepare_switch};
-pub(crate) use internet::{Internet, SERVER_V4, SERVER_V6, Side};
+pub(crate) use internet::{Internet, ROUTER, SERVER_V4, SERVER_V6, Side};
 pub(crate) use namespace::Namespace;
-pub(crate) use router::Access;
+pub(crate) use router::{Access, HTTPS};
 
 /// A machine of a laboratory, and its cable.
 pub(crate) struct Host {

@@ -13,8 +13,8 @@ const MAX_WAITING = 64 << 20;
 const FAREWELL = 30_000;
 /** Between two looks at the clock: milliseconds. */
 const TICK = 500;
-/** Between two reports of progress: milliseconds. */
-const REPORT_INTERVAL = 200;
+/** Between two reports of progress: milliseconds. People read no faster. */
+const REPORT_INTERVAL = 500;
 
 /** @param {object} message */
 function tell(message) {
@@ -47,14 +47,14 @@ export class Delivery {
 
   /**
    * @param {WebAssembly.Memory} memory
-   * @param {{files: File[], offer: import('./wire/sending.js').Offer, base: string}} what
+   * @param {{files: File[], offer: import('./wire/sending.js').Offer, base: string, token?: string}} what
    * @param {(delivery: Delivery) => void} handleOver  Called when nothing is left to be said, and the page may let go of the connection.
    */
-  constructor(memory, { files, offer, base }, handleOver) {
+  constructor(memory, { files, offer, base, token }, handleOver) {
     this.#memory = memory;
     this.#handleOver = handleOver;
     this.#reader = new Reader(files);
-    this.#sending = new Sending(base, offer, crypto.getRandomValues(new Uint8Array(32)), performance.now());
+    this.#sending = new Sending(base, offer, token, crypto.getRandomValues(new Uint8Array(32)), performance.now());
     this.#meeting = new Meeting(base, socketPath(), {
       heard: (frame) => this.#run(() => this.#sending.handleFrame(frame, performance.now())),
       closed: () => this.#run(() => this.#sending.handleServerGone(performance.now())),
@@ -169,7 +169,7 @@ export class Delivery {
         return tell({ type: 'candidate', candidate: { candidate: output.candidate, sdpMid: output.mid } });
       case 'offered':
         this.#wasOffered = true;
-        return tell({ type: 'offered' });
+        return tell({ type: 'offered', words: output.words });
       case 'transmit':
         return this.#transmit(this.#sending.record());
       case 'accepted':

@@ -41,6 +41,8 @@ export class Reception {
   #consent;
   #jobs = new Jobs((job) => this.#perform(job));
   #isOver = false;
+  /** Whether the server was ever there. */
+  #isReached = false;
   /** Whether the server has this side work before it looks for the door. */
   #isSearching = false;
 
@@ -62,9 +64,10 @@ export class Reception {
     this.#channel = this.#makeChannel();
     this.#meeting = this.#makeMeeting(page.base);
     if (isAnew) {
+      this.#isReached = true;
       this.#patience.handleMet();
     } else {
-      this.#meeting.open(() => tell({ type: 'reached' }));
+      this.#meeting.open(() => this.#handleReached());
       this.#patience.handleBegun();
     }
     this.#jobs.add(() => {});
@@ -168,6 +171,8 @@ export class Reception {
       case 'search':
         return this.#search(output.limit);
       case 'prove':
+        // The sender was there, after all.
+        this.#meeting.handleBack();
         return tell({ type: 'proving' });
       case 'connect':
         this.#meeting.handleConnect();
@@ -243,7 +248,14 @@ export class Reception {
     if (why) this.#stop(() => this.#session.declineForSpace(), why);
   }
 
+  #handleReached() {
+    this.#isReached = true;
+    tell({ type: 'reached' });
+  }
+
+  /** One that was there may be back in a moment, or another instance of it; one that never was is not waited for. */
   #handleServerGone() {
+    if (!this.#isReached) return this.#fail('server-gone');
     this.#patience.handleServerGone();
     this.#session.handleServerGone();
   }
@@ -262,6 +274,7 @@ export class Reception {
   }
 
   #join() {
+    this.#isSearching = false;
     this.#meeting.open();
     this.#session.join(entropy());
   }

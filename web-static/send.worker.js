@@ -12,21 +12,22 @@ function tell(message) {
 /** @type {Delivery | undefined} */
 let delivery;
 
-/** @param {{files: File[], paths: string[], base: string}} message */
-async function send({ files, paths, base }) {
+/** @param {{files: File[], paths: string[], isText: boolean, base: string, token?: string}} message  A private server asks for a token. */
+async function send({ files, paths, isText, base, token }) {
   delivery?.end();
   delivery = undefined;
   try {
     const { memory } = await wire;
-    const offer = new Offer();
+    const offer = isText ? Offer.text() : new Offer();
     files.forEach(({ size, lastModified }, index) => {
       offer.push(paths[index], BigInt(size), BigInt(Math.floor(lastModified / 1000)));
     });
-    delivery = new Delivery(memory, { files, offer, base }, (over) => {
+    delivery = new Delivery(memory, { files, offer, base, token }, (over) => {
       if (over === delivery) tell({ type: 'over' });
     });
   } catch (error) {
-    tell({ type: 'failed', why: ['path', 'names'].includes(error?.message) ? 'names' : 'unsupported' });
+    const isRefused = ['path', 'names'].includes(error?.message);
+    tell({ type: 'failed', why: !isRefused ? 'unsupported' : isText ? 'long-text' : 'names' });
   }
 }
 

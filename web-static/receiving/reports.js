@@ -1,5 +1,5 @@
-/** Between two reports of progress: milliseconds. */
-const INTERVAL = 200;
+/** Between two reports of progress: milliseconds. People read no faster, and drawing takes from what receives. */
+const INTERVAL = 500;
 
 /** How much is stored, as the page hears of it. */
 export class Reports {

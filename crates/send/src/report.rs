@@ -118,6 +118,8 @@ pub enum Event {
     Connected {
         /// How it flows.
         path: Path,
+        /// Why it flows through a server, if it does.
+        detour: Option<Detour>,
         /// What the peer calls itself, if it says so.
         peer: Option<Arc<str>>,
     },
@@ -207,6 +209,15 @@ pub enum Path {
     Turn,
     /// Through the rendezvous.
     Relay,
+}
+
+/// Why data travels through a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detour {
+    /// The user wants it.
+    Chosen,
+    /// No direct path has been found yet.
+    NoneFound,
 }
 
 /// How far the transfer is.

@@ -21,8 +21,10 @@ use url::Url;
 use wire::signaling::{ClientMessage, CloseReason, MAX_FRAME_LEN, ServerMessage};
 
 mod proxy;
+mod records;
 
 pub use proxy::{ProxyError, proxy_for};
+pub(crate) use records::{RecordSink, RecordStream, join as join_relay};
 
 /// How long a rendezvous may take to accept a connection, unless the caller knows better.
 pub const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
@@ -102,10 +104,8 @@ impl Connection {
     /// # Errors
     /// One of [`ConnectError`]; nothing is tried twice.
     pub async fn connect(server: &Url, deadline: Duration) -> Result<Self, ConnectError> {
-        let address = socket_address(server).ok_or_else(|| ConnectError::BadAddress(server.clone()))?;
-        // Fails when a provider is installed already, which is then the one to use.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        match timeout(deadline, Box::pin(open(server, &address))).await {
+        let address = address(server, SOCKET_PATH).ok_or_else(|| ConnectError::BadAddress(server.clone()))?;
+        match timeout(deadline, Box::pin(open(server, &address, limits()))).await {
             Ok(Ok((socket, response))) => {
                 tracing::info!(%server, "connected to the rendezvous");
                 let date = response.headers().get("date").and_then(|date| date.to_str().ok());
@@ -197,14 +197,17 @@ impl Connection {
 async fn open(
     server: &Url,
     address: &Url,
+    limits: WebSocketConfig,
 ) -> Result<(WebSocketStream<MaybeTlsStream<TcpStream>>, Response), ConnectError> {
+    // Fails when a provider is installed already, which is then the one to use.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let opened = match proxy::dial(server).await? {
         Some(stream) => {
             // Frames are small and somebody waits for each.
             let _ = stream.set_nodelay(true);
-            client_async_tls_with_config(address.as_str(), stream, Some(limits()), None).await
+            client_async_tls_with_config(address.as_str(), stream, Some(limits), None).await
         }
-        None => connect_async_with_config(address.as_str(), Some(limits()), true).await,
+        None => connect_async_with_config(address.as_str(), Some(limits), true).await,
     };
     opened.map_err(ConnectError::from_socket)
 }
@@ -250,8 +253,8 @@ impl SignalingError {
     }
 }
 
-/// `https://host/path` → `wss://host/path/v1/socket`.
-fn socket_address(server: &Url) -> Option<Url> {
+/// `https://host/path` → `wss://host/path/v1/socket`, where `below` is what comes last.
+fn address(server: &Url, below: &str) -> Option<Url> {
     let scheme = match server.scheme() {
         "http" => "ws",
         "https" => "wss",
@@ -261,7 +264,7 @@ fn socket_address(server: &Url) -> Option<Url> {
     address.set_scheme(scheme).ok()?;
     address.set_query(None);
     address.set_fragment(None);
-    let path = format!("{}/{SOCKET_PATH}", server.path().trim_end_matches('/'));
+    let path = format!("{}/{below}", server.path().trim_end_matches('/'));
     address.set_path(&path);
     Some(address)
 }
@@ -463,7 +466,7 @@ mod tests {
             ("ftp://drop.example.org", None),
         ];
         for (server, expected) in addresses {
-            let address = socket_address(&server.parse().unwrap());
+            let address = address(&server.parse().unwrap(), SOCKET_PATH);
             assert_eq!(address.as_ref().map(Url::as_str), expected, "{server}");
         }
     }

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use super::sanitize;
 use crate::commands::Error;
 use crate::report::{
-    self, AttemptFailure, Caution, Check, Direction, EntryKind, Event, Fact, Finding, Finished, Invitation,
-    Offer, Progress, Summary, Verdict, Warning,
+    self, AttemptFailure, Caution, Check, Detour, Direction, EntryKind, Event, Fact, Finding, Finished,
+    Invitation, Offer, Progress, Summary, Verdict, Warning,
 };
 
 /// The version of these objects. Fields and events may be added to a version; programs ignore what they do not know.
@@ -26,9 +26,7 @@ pub(super) fn line(event: &Event) -> String {
         Event::PeerKnocked => ("knock", json!({})),
         Event::AttemptFailed(failure) => ("attempt_failed", json!({ "reason": attempt_failure(*failure) })),
         Event::Paired => ("paired", json!({})),
-        Event::Connected { path, peer } => {
-            ("path", json!({ "path": path_name(*path), "peer": peer.as_deref() }))
-        }
+        Event::Connected { path, detour, peer } => ("path", connected(*path, *detour, peer.as_deref())),
         Event::AwaitingConsent => ("awaiting_consent", json!({})),
         Event::Offered(offered) => ("offer", offer(offered)),
         Event::Progress(state) => ("progress", progress(state)),
@@ -242,6 +240,17 @@ fn path_name(path: report::Path) -> &'static str {
     }
 }
 
+fn connected(path: report::Path, detour: Option<Detour>, peer: Option<&str>) -> Value {
+    json!({ "path": path_name(path), "why": detour.map(detour_name), "peer": peer })
+}
+
+fn detour_name(detour: Detour) -> &'static str {
+    match detour {
+        Detour::Chosen => "relay_only",
+        Detour::NoneFound => "no_direct_path",
+    }
+}
+
 fn caution_name(caution: Caution) -> &'static str {
     match caution {
         Caution::Executable => "executable",
@@ -310,8 +319,12 @@ mod tests {
             ),
             (Event::Paired, r#"{"event":"paired","v":1}"#),
             (
-                Event::Connected { path: report::Path::Direct, peer: None },
-                r#"{"event":"path","path":"direct","peer":null,"v":1}"#,
+                Event::Connected { path: report::Path::Direct, detour: None, peer: None },
+                r#"{"event":"path","path":"direct","peer":null,"v":1,"why":null}"#,
+            ),
+            (
+                Event::Connected { path: report::Path::Relay, detour: Some(Detour::NoneFound), peer: None },
+                r#"{"event":"path","path":"relay","peer":null,"v":1,"why":"no_direct_path"}"#,
             ),
             (Event::Warning(Warning::NoNetwork), r#"{"event":"warning","v":1,"warning":"no_network"}"#),
         ];

@@ -30,7 +30,7 @@ pub(super) struct Pair {
 impl Pair {
     /// Which STUN and TURN servers each end was told of: the sender first.
     pub(super) fn ice_servers(&self) -> [Vec<IceServer>; 2] {
-        [&self.sender, &self.receiver].map(|met| met.ice_servers.clone())
+        [&self.sender, &self.receiver].map(|met| met.handed.ice_servers.clone())
     }
 }
 

@@ -41,7 +41,9 @@ pub(super) async fn run(pair: Pair, config: &Config, umask: u16) -> Finding {
             Box::pin(connect::open(receiver, there))
         )
         .map_err(failed)?;
-        let Event::Connected { path, .. } = transfer::connected(sending.0.transport.path) else {
+        let Event::Connected { path, .. } =
+            transfer::connected(sending.0.lane.transport.path, config.policy.relay)
+        else {
             return Err(Error::NoPath);
         };
         let scratch = Scratch::new(&std::env::temp_dir()).map_err(no_room)?;
