@@ -60,7 +60,7 @@ impl Drop for Scratch {
                 Ok(()) => return,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return,
                 Err(error) => {
-                    tracing::debug!(%error, path = %self.0.display(), "a temporary directory stays")
+                    tracing::debug!(%error, path = %self.0.display(), "a temporary directory stays");
                 }
             }
             thread::sleep(PAUSE);
