@@ -20,35 +20,23 @@ pub fn completions(shell: Shell) -> Vec<u8> {
 /// # Errors
 /// None that a program in working order comes to: it is written into memory.
 pub fn manual() -> io::Result<Vec<u8>> {
-    let mut command = Args::command();
-    // What is said of the flags of all of them is said once.
-    command.build();
+    let command = Args::command();
     let mut page = Vec::new();
     Man::new(command.clone()).render(&mut page)?;
-    for subcommand in command.get_subcommands().filter(|one| one.get_name() != "help") {
-        let name = subcommand.get_name().to_uppercase();
-        let man = Man::new(subcommand.clone());
-        page.extend(format!(".SH SEND {name}\n").bytes());
-        for (heading, render) in SECTIONS {
-            page.extend(format!(".SS {heading}\n").bytes());
-            let mut section = Vec::new();
-            render(&man, &mut section)?;
-            // Each begins with a heading of its own.
-            let body = section.iter().position(|byte| *byte == b'\n').map_or(0, |end| end + 1);
-            page.extend(section.get(body..).unwrap_or_default());
-        }
+    for subcommand in command.get_subcommands() {
+        page.extend(format!(".SH SEND {}\n", subcommand.get_name().to_uppercase()).bytes());
+        let mut section = Vec::new();
+        Man::new(subcommand.clone()).render_description_section(&mut section)?;
+        let lines = section.split_inclusive(|byte| *byte == b'\n');
+        page.extend(lines.filter(|line| !is_head(line)).flatten());
     }
     Ok(page)
 }
 
-/// How one section of a page is written.
-type Render = fn(&Man, &mut dyn io::Write) -> io::Result<()>;
-
-/// Of a subcommand.
-const SECTIONS: [(&str, Render); 2] = [
-    ("Synopsis", |man, out| man.render_synopsis_section(out)),
-    ("Description", |man, out| man.render_description_section(out)),
-];
+/// Whether a line of a section is what stands before its text: its heading, and definitions that the page has already.
+fn is_head(line: &[u8]) -> bool {
+    [&b".SH "[..], b".ie ", b".el "].iter().any(|beginning| line.starts_with(beginning))
+}
 
 #[cfg(test)]
 mod tests {
@@ -73,6 +61,6 @@ mod tests {
         for words in ["SEND RECEIVE", "SEND DOCTOR", "SEND SERVE", "\\-\\-server", "Exit status: 0 done"] {
             assert!(page.contains(words), "{words} in {page}");
         }
-        assert_eq!(page.matches(".SH SEND RECEIVE").count(), 1);
+        assert_eq!(page.matches(".SH DESCRIPTION").count(), 1, "that of each has a heading of its own");
     }
 }

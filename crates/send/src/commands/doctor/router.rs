@@ -130,7 +130,7 @@ pub(super) fn finding(seen: &[Seen], translation: Translation, filter: Filter) -
         Translation::PerAddress | Translation::PerPort => (
             Verdict::Warning,
             format!(
-                "A router shows this machine at {addresses} at another port for everybody (symmetric): a direct path leads to networks without that only."
+                "A router shows this machine at {addresses}, at another port to everybody (symmetric): only networks without such a router are reached directly."
             ),
         ),
     };
@@ -221,7 +221,7 @@ mod tests {
         assert_eq!(verdict(Translation::Some), Verdict::Note);
         let symmetric = finding(&pairs, Translation::PerPort, Filter::Asked);
         assert_eq!((symmetric.verdict, symmetric.outcome), (Verdict::Warning, "address_and_port_dependent"));
-        assert!(symmetric.message.contains("at 203.0.113.9 at another port"), "{}", symmetric.message);
+        assert!(symmetric.message.contains("at 203.0.113.9, at another port"), "{}", symmetric.message);
         assert!(symmetric.advice.unwrap().contains("--turn-url"));
     }
 }
