@@ -124,7 +124,7 @@ fn a_page_sends_a_text_which_the_other_shows_and_both_see_the_same_words() {
 #[test]
 fn a_private_server_asks_whoever_sends_for_its_token() {
     let Some(browser) = browser() else { return };
-    let server = Rendezvous::start_set(&["token=the token of this server"]);
+    let server = Rendezvous::start_set(&["token='the token of this server'"]);
     let alice = Machine::with_server(&server);
     let file = alice.write("a.bin", &content(70_000));
     let how = json!({ "tokens": ["another", "the token of this server"] });
