@@ -1,15 +1,16 @@
 /**
- * Receives once in Chromium and watches what that costs. The only argument is JSON: `{executable, link}`. Prints one line of
- * JSON: `seconds` from consent to the verified file, and by how many bytes the page's processes `grew` meanwhile at most.
+ * Receives once and watches what that costs. The only argument is JSON: `{browser, executable, link}`. Prints one line of
+ * JSON: `seconds` from consent to the verified file, and by how many bytes the page's processes `grew` meanwhile at most: in
+ * Chromium, for Firefox does not say which they are.
  */
 import { readFile } from 'node:fs/promises';
 import { Browser } from './driver.mjs';
 
-const { executable, link } = JSON.parse(process.argv[2]);
+const { browser: kind, executable, link } = JSON.parse(process.argv[2]);
 /** Between two looks: milliseconds. */
 const LOOK = 100;
 
-const browser = await Browser.launch('chromium', executable);
+const browser = await Browser.launch(kind, executable);
 try {
   const page = await browser.page();
   await page.goto(link);
@@ -32,6 +33,7 @@ try {
 
 /** Bytes of memory that the processes of all pages have resident. */
 async function resident() {
+  if (kind !== 'chromium') return 0;
   const sizes = await Promise.all((await browser.pageProcesses()).map(residentOf));
   return sizes.reduce((sum, size) => sum + size, 0);
 }
