@@ -17,6 +17,10 @@ use crate::harness::Machine;
 /// In which anything happens, in the worst case.
 const PATIENCE: Duration = Duration::from_secs(600);
 
+/// Between the code and the receiver's start: as long as somebody takes who types it. A sender has announced itself twice by then,
+/// a second apart, and answers questions on the local network again, which it does once a second at most (RFC 6762 §6).
+const TYPING: Duration = Duration::from_millis(2_500);
+
 /// How often it is looked whether bytes have reached the receiver's directory.
 const LOOK: Duration = Duration::from_millis(1);
 
@@ -49,6 +53,7 @@ pub(crate) fn run(payload: &Path, size: u64) -> Result<Run> {
     let code = sending.event("code", PATIENCE)?;
     let code_after = (code.at - sending.started).as_secs_f64();
     let code = code.event["code"].as_str().context("no code")?;
+    thread::sleep(TYPING);
     let arrival = Arrival::watch(bob.dir(), size);
     let receiving = Process::start(bob.command(&["receive", code, "--yes", "--json"]))?;
     let started = receiving.started;
