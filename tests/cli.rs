@@ -1,6 +1,7 @@
 //! What can be typed, and what goes to which stream.
 
 use std::fs;
+use std::process::Command;
 
 use rustix::process::Signal;
 
@@ -33,6 +34,18 @@ fn help_and_version_go_to_standard_output() {
     for words in ["send receive 48-2093", "Exit status: 0 done", "SEND_LINK_ONLY", "--server"] {
         assert!(help.contains(words), "`{words}` is not in {help}");
     }
+}
+
+#[test]
+fn completions_and_the_manual_go_to_standard_output_and_are_what_their_readers_take() {
+    let machine = Machine::without_server();
+    let script = run(&machine, &["completions", "bash"]).succeeded().out.clone();
+    let checked = Command::new("bash").args(["-n", "-c", &script]).output().unwrap();
+    assert!(checked.status.success() && checked.stderr.is_empty(), "{checked:?}");
+    assert!(script.contains("doctor") && script.contains("--relay-only"), "{script}");
+    let page = run(&machine, &["man"]).succeeded().out.clone();
+    assert!(page.contains(".TH send 1") && page.contains("SEND RECEIVE"), "{page}");
+    is_not_understood(&run(&machine, &["completions", "tcl"]), "possible values");
 }
 
 #[test]

@@ -57,7 +57,7 @@ fn places(text: &str) -> BTreeSet<&str> {
 
 /// What the scripts and the page say, without the locales and what is built.
 fn page() -> String {
-    let directories = ["web-static", "web-static/views"];
+    let directories = ["web-static", "web-static/receiving", "web-static/views"];
     let entries = directories.into_iter().flat_map(|path| fs::read_dir(workspace().join(path)).unwrap());
     let is_source =
         |path: &PathBuf| path.extension().is_some_and(|extension| extension == "js" || extension == "html");
@@ -128,8 +128,12 @@ fn every_reason_has_a_text_and_every_text_a_reason() {
         assert!(is_quoted(&engine, key), "no mistake is {key}");
     }
     let known = reasons();
-    for reason in reasons_given(&read("web-static/receiving.js")) {
-        assert!(known.contains(&reason), "no text for {reason}");
+    for source in ["receiving.js", "receiving/consent.js", "receiving/patience.js"] {
+        let given = reasons_given(&read(&format!("web-static/{source}")));
+        assert!(!given.is_empty(), "{source} gives reasons");
+        for reason in given {
+            assert!(known.contains(&reason), "no text for {reason}, which {source} gives");
+        }
     }
 }
 
@@ -150,10 +154,10 @@ fn sources_of_the_module() -> String {
         .collect()
 }
 
-/// `fail('REASON'` and the last word of `stop(…, 'REASON')` and `allow(…, 'REASON')`.
+/// `fail('REASON'`, the last word of `stop(…, 'REASON')` and `allow(…, 'REASON')`, and `return 'REASON'`.
 fn reasons_given(source: &str) -> BTreeSet<String> {
-    let lines =
-        source.lines().filter(|line| ["#fail(", "#stop(", "#allow("].iter().any(|call| line.contains(call)));
+    let gives = ["#fail(", "#stop(", "allow(", "return '"];
+    let lines = source.lines().filter(|line| gives.iter().any(|call| line.contains(call)));
     lines.flat_map(|line| line.split('\'').skip(1).step_by(2)).map(str::to_owned).collect()
 }
 

@@ -109,6 +109,31 @@ fn a_page_sends_several_files_to_a_page_whatever_their_names() {
 }
 
 #[test]
+fn a_page_sends_a_text_which_the_other_shows_and_both_see_the_same_words() {
+    let Some(browser) = browser() else { return };
+    let (server, _) = start();
+    let words = "größe\n  <b>שלום</b> https://example.org/\n";
+    let told = send(&browser, &server, &[], &json!({ "text": words }));
+    assert_eq!((&told["title"], &told["text"]), (&json!("Sent and verified"), &json!(words)), "{told:#}");
+    assert_eq!(told["otherTitle"], "Received and verified", "nothing has to be saved");
+    let [ours, theirs] = [&told["words"][0], &told["words"][1]];
+    assert_eq!(ours, theirs);
+    assert_eq!(text(ours).split(' ').count(), 4, "{ours}");
+}
+
+#[test]
+fn a_private_server_asks_whoever_sends_for_its_token() {
+    let Some(browser) = browser() else { return };
+    let server = Rendezvous::start_set(&["token=the token of this server"]);
+    let alice = Machine::with_server(&server);
+    let file = alice.write("a.bin", &content(70_000));
+    let how = json!({ "tokens": ["another", "the token of this server"] });
+    let told = send(&browser, &server, &[file], &how);
+    assert_eq!(told["title"], "Sent and verified", "{told:#}");
+    assert_eq!(told["refusals"], json!(["", "That is not its token."]));
+}
+
+#[test]
 fn while_somebody_guesses_codes_pages_work_for_theirs_and_notice_nothing_else() {
     let Some(browser) = browser() else { return };
     let server = guarded();

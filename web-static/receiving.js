@@ -5,64 +5,46 @@
 import { Channel } from './channel.js';
 import { discard } from './discard.js';
 import { Jobs } from './jobs.js';
-import { tellApart } from './leaving.js';
-import { Rejoin } from './rejoin.js';
-import { Signal } from './signal.js';
-import { lastResort } from './spool.js';
-import { Disk } from './spool/disk.js';
-import { Download, Stopped } from './spool/download.js';
+import { Meeting } from './meeting.js';
+import { Consent } from './receiving/consent.js';
+import { Outputs } from './receiving/outputs.js';
+import { Patience } from './receiving/patience.js';
+import { Placing } from './receiving/placing.js';
+import { Reports } from './receiving/reports.js';
+import { Stopped } from './spool/download.js';
 import { Storing } from './storing.js';
 import { Session, doneLinger, pingInterval, socketPath } from './wire/wire.js';
 
-/** How long the two sides may take to know each other, and then to find a path: milliseconds. */
-const STEP_DEADLINE = 15_000;
-const PATH_DEADLINE = 30_000;
-/**
- * How long two sides that have not had a connection look for each other: milliseconds. Nothing is lost then but a code, and one
- * that left on purpose cannot be told from one that lost its way to the server.
- */
-const FIRST_DEADLINE = 12_000;
-/** How long the page may take to find out what it can do: milliseconds. */
-const PAGE_DEADLINE = 10_000;
-/** Between two reports of progress: milliseconds. */
-const REPORT_INTERVAL = 200;
-/** A browser saves files one by one; nobody does that more often. */
-const MAX_FILES = 1000;
 /** After these nothing is kept: the person does not want it, or it is not what was sent. */
 const WORTHLESS = ['cancelled', 'declined', 'storage-full', 'storage-failed', 'damaged', 'violation'];
 
-/** @param {object} message */
-function tell(message) {
-  self.postMessage(message);
+/**
+ * @param {object} message
+ * @param {Transferable[]} [transfer]
+ */
+function tell(message, transfer = []) {
+  self.postMessage(message, transfer);
 }
+
+const entropy = () => crypto.getRandomValues(new Uint8Array(64));
 
 export class Reception {
   #memory;
-  #page;
   #session;
-  #address;
-  #signal;
-  #rejoin;
+  #outputs;
+  #meeting;
+  #patience = new Patience((why) => this.#jobs.add(() => this.#handleLate(why)));
   #channel;
   #storing;
+  #placing;
+  #reports;
+  #consent;
   #jobs = new Jobs((job) => this.#perform(job));
   #isOver = false;
-  /** What is to be done once there is room again. @type {any[]} */
-  #held = [];
-  #timer = 0;
-  /** Whether the two have yet to have a connection. */
-  #isFirst = true;
-  /** Since when they look for each other then, and what is said when that is over. @type {number | undefined} */
-  #since;
-  #whyApart = 'left';
+  /** Whether the server was ever there. */
+  #isReached = false;
   /** Whether the server has this side work before it looks for the door. */
   #isSearching = false;
-  #isAccepted = false;
-  /** What the storage of a page before this one is called, whose person has agreed already. @type {string | undefined} */
-  #own;
-  #reported = 0;
-  /** Called with what the page says about itself. @type {(isSo: boolean) => void} */
-  #answered = () => {};
 
   /**
    * @param {WebAssembly.Memory} memory
@@ -71,17 +53,28 @@ export class Reception {
    */
   constructor(memory, start, page) {
     this.#memory = memory;
-    this.#page = page;
     const isAnew = 'token' in start;
-    if (isAnew) {
-      this.#own = start.name;
-      this.#isFirst = false;
-    }
-    this.#session = isAnew ? Session.restore(start.token) : new Session(start, crypto.getRandomValues(new Uint8Array(64)));
-    this.#address = new URL(socketPath(), page.base);
-    this.#address.protocol = this.#address.protocol === 'https:' ? 'wss:' : 'ws:';
+    this.#session = isAnew ? Session.restore(start.token) : new Session(start, entropy());
+    this.#outputs = new Outputs(this.#session);
     this.#storing = new Storing(this.#session, memory, (path) => tell({ type: 'file', path }));
-    this.#channel = new Channel({
+    this.#placing = new Placing(this.#storing, page, tell);
+    this.#reports = new Reports(this.#storing, tell);
+    const own = isAnew ? start.name : undefined;
+    this.#consent = new Consent(this.#session, this.#storing, this.#placing, this.#reports, { tell, own });
+    this.#channel = this.#makeChannel();
+    this.#meeting = this.#makeMeeting(page.base);
+    if (isAnew) {
+      this.#isReached = true;
+      this.#patience.handleMet();
+    } else {
+      this.#meeting.open(() => this.#handleReached());
+      this.#patience.handleBegun();
+    }
+    this.#jobs.add(() => {});
+  }
+
+  #makeChannel() {
+    return new Channel({
       handleOpen: () => this.#jobs.add(() => this.#handleOpen()),
       handleRecord: (data) => this.#jobs.add(() => this.#handleRecord(data)),
       handleClosed: () => this.#jobs.add(() => this.#handleLost()),
@@ -90,24 +83,16 @@ export class Reception {
       isWaiting: () => this.#jobs.isBusy,
       stay: () => this.#stay(),
     });
-    this.#rejoin = new Rejoin({
+  }
+
+  /** @param {string} base */
+  #makeMeeting(base) {
+    return new Meeting(base, socketPath(), {
+      heard: (frame) => this.#jobs.add(() => this.#session.handleFrame(frame)),
+      closed: () => this.#jobs.add(() => this.#handleServerGone()),
       attempt: () => this.#jobs.add(() => this.#join()),
       failed: () => this.#jobs.add(() => this.#session.handleLost()),
       gaveUp: () => this.#jobs.add(() => this.#fail('lost')),
-    });
-    if (!isAnew) {
-      this.#signal = this.#connect(() => tell({ type: 'reached' }));
-      this.#allow(STEP_DEADLINE, 'no-answer');
-    }
-    this.#jobs.add(() => {});
-  }
-
-  /** @param {() => void} [opened] */
-  #connect(opened = () => {}) {
-    return new Signal(this.#address, {
-      opened,
-      heard: (frame) => this.#jobs.add(() => this.#session.handleFrame(frame)),
-      closed: () => this.#jobs.add(() => this.#handleServerGone()),
     });
   }
 
@@ -132,9 +117,9 @@ export class Reception {
       case 'awake':
         return this.#jobs.add(() => this.#handleAwake());
       case 'can-download':
-        return this.#answered(message.isSo);
+        return this.#placing.handleCanDownload(message.isSo);
       case 'accept':
-        return this.#jobs.add(() => this.#accept(message.target));
+        return this.#jobs.add(() => this.#consent.give(message.target));
       case 'decline':
         return this.#jobs.add(() => this.#stop(() => this.#session.decline(), 'declined'));
       case 'full':
@@ -164,23 +149,15 @@ export class Reception {
 
   /** Does what follows from a job. */
   async #followUp() {
-    for (let output = this.#poll(); output && !this.#isOver; output = this.#poll()) {
+    for (let output = this.#outputs.next(); output && !this.#isOver; output = this.#outputs.next()) {
       try {
         const pending = this.#do(output);
         if (pending) await pending;
       } catch (error) {
-        // It may be done yet, once there is room.
-        this.#held.unshift(output);
+        this.#outputs.putBack(output);
         throw error;
       }
     }
-  }
-
-  /** What is to be done next. */
-  #poll() {
-    if (this.#held.length > 0) return this.#held.shift();
-    const text = this.#session.poll();
-    return text && JSON.parse(text);
   }
 
   /**
@@ -190,25 +167,21 @@ export class Reception {
   #do(output) {
     switch (output.do) {
       case 'say':
-        return this.#signal.send(output.frame);
+        return this.#meeting.say(output.frame);
       case 'search':
-        if (!this.#isSearching) {
-          this.#allow(output.limit, 'server-busy');
-          tell({ type: 'working' });
-        }
-        this.#isSearching = true;
-        setTimeout(() => this.#jobs.add(() => this.#session.search()));
-        return;
+        return this.#search(output.limit);
       case 'prove':
+        // The sender was there, after all.
+        this.#meeting.handleBack();
         return tell({ type: 'proving' });
       case 'connect':
-        this.#rejoin.handleConnect();
-        if (this.#isFirst) this.#allow(PATH_DEADLINE, 'no-path');
+        this.#meeting.handleConnect();
+        this.#patience.handleConnect();
         return tell({ type: 'connect', sdp: output.sdp, iceServers: output.iceServers, channel: output.channel });
       case 'candidate':
         return tell({ type: 'candidate', candidate: { candidate: output.candidate, sdpMid: output.mid } });
       case 'transmit':
-        return this.#channel.send(this.#session.record());
+        return this.#transmit();
       case 'ask':
         return this.#ask(output);
       case 'rewind':
@@ -218,18 +191,20 @@ export class Reception {
       case 'commit':
         return this.#storing.commit(output);
       case 'written':
-        return this.#handleWritten(output.len);
+        this.#session.handleWritten(output.len);
+        return this.#reports.tellSometimes();
       case 'finish':
-        this.#report();
+        this.#reports.tell();
         tell({ type: 'verifying' });
-        this.#allow(doneLinger(), 'no-answer');
+        this.#patience.allow(doneLinger(), 'no-answer');
         return this.#session.handleFinished();
       case 'done':
         return this.#finish();
       case 'apart':
         return this.#handleApart(output.retryAfter ?? undefined);
       case 'back':
-        return this.#handleBack();
+        this.#meeting.handleBack();
+        return tell({ type: 'resumed', isAccepted: this.#consent.isGiven });
       case 'fail':
         return this.#fail(output.why, output.retryAfter ?? undefined);
     }
@@ -238,6 +213,10 @@ export class Reception {
   #handleOpen() {
     this.#session.handleOpen();
     this.#channel.watch();
+  }
+
+  #transmit() {
+    this.#channel.send(this.#session.record());
   }
 
   /** @param {unknown} data */
@@ -249,81 +228,96 @@ export class Reception {
     this.#session.handleRecord(len);
   }
 
+  /**
+   * The rendezvous has this side work; others have their turn in between.
+   * @param {number} limit  Milliseconds for all of it.
+   */
+  #search(limit) {
+    if (!this.#isSearching) {
+      this.#patience.allow(limit, 'server-busy');
+      tell({ type: 'working' });
+    }
+    this.#isSearching = true;
+    setTimeout(() => this.#jobs.add(() => this.#session.search()));
+  }
+
   /** @param {{files: number, size: number, isStream: boolean, leftOut: number}} offer */
   async #ask(offer) {
-    clearTimeout(this.#timer);
-    this.#isFirst = false;
-    if (offer.files > MAX_FILES) return this.#stop(() => this.#session.declineForSpace(), 'too-many');
-    const files = this.#files();
-    await this.#findPlace(offer, files);
-    if (!this.#storing.isOpen && !this.#page.canChoose) return this.#stop(() => this.#session.declineForSpace(), 'no-storage');
-    const isAccepted = this.#own !== undefined;
-    tell({ ...offer, type: 'offer', files, mustChoose: !this.#storing.isOpen, held: this.#storing.done, isAccepted });
-    if (isAccepted) await this.#accept();
+    this.#patience.handleMet();
+    const why = await this.#consent.ask(offer);
+    if (why) this.#stop(() => this.#session.declineForSpace(), why);
   }
 
-  /** What is offered, without what is not a file. */
-  #files() {
-    const files = [];
-    for (let number = 0; number < this.#session.entryCount; number += 1) {
-      const file = this.#session.file(number);
-      if (file) files.push({ number, ...JSON.parse(file) });
-    }
-    return files;
+  #handleReached() {
+    this.#isReached = true;
+    tell({ type: 'reached' });
   }
 
-  /**
-   * @param {{size: number, isStream: boolean}} offer
-   * @param {{number: number, key: string}[]} files
-   */
-  async #findPlace(offer, files) {
-    await this.#storing.open(offer, files, this.#own);
-    if (this.#storing.isOpen) return;
-    const place = (await this.#canDownload()) ? this.#download() : lastResort(offer.size, this.#page.isTouch);
-    if (place) await this.#storing.move(place);
+  /** One that was there may be back in a moment, or another instance of it; one that never was is not waited for. */
+  #handleServerGone() {
+    if (!this.#isReached) return this.#fail('server-gone');
+    this.#patience.handleServerGone();
+    this.#session.handleServerGone();
   }
 
-  /** @returns {Promise<boolean>}  Whether the page can let the browser download what comes. */
-  #canDownload() {
-    return new Promise((resolve) => {
-      const timer = setTimeout(() => resolve(false), PAGE_DEADLINE);
-      this.#answered = (isSo) => {
-        clearTimeout(timer);
-        resolve(isSo);
-      };
-      tell({ type: 'can-download' });
-    });
+  #handleLost() {
+    if (this.#session.isComplete) this.#finish();
+    else this.#session.handleLost();
   }
 
-  #download() {
-    return new Download((file) => self.postMessage({ ...file, type: 'download' }, [file.port]));
+  /** @param {number} [retryAfter]  Seconds. */
+  #handleApart(retryAfter) {
+    this.#channel.drop();
+    this.#patience.handleApart();
+    if (!this.#meeting.isApart) tell({ type: 'reconnecting', isFirst: this.#patience.isFirst });
+    this.#meeting.handleApart(retryAfter);
   }
 
-  /** @param {{file?: any, folder?: any}} [target]  Where the person wants it, if they have said. */
-  async #accept(target) {
-    if (target) await this.#storing.move(new Disk(target));
-    if (!this.#storing.isOpen) return;
-    this.#isAccepted = true;
-    // Where nothing is stored, a page that is loaded anew has nothing to go on with.
-    if (this.#storing.name) tell({ type: 'kept', token: Array.from(this.#session.token()), name: this.#storing.name });
-    await this.#storing.hold(() => this.#reportSometimes());
-    this.#session.accept();
-    this.#report();
+  #join() {
+    this.#isSearching = false;
+    this.#meeting.open();
+    this.#session.join(entropy());
   }
 
-  /** @param {number} len  Of a record whose writes are done. */
-  #handleWritten(len) {
-    this.#session.handleWritten(len);
-    this.#reportSometimes();
+  /** The page is looked at again, or the network is another: whether the connection is still there shows within seconds. */
+  #handleAwake() {
+    this.#meeting.hurry();
+    if (this.#channel.isThere && !this.#meeting.isApart) this.#channel.doubt();
   }
 
-  #reportSometimes() {
-    if (performance.now() - this.#reported >= REPORT_INTERVAL) this.#report();
+  /** @param {any} error */
+  #handleStorageError(error) {
+    if (this.#isOver) return;
+    if (error?.name === 'QuotaExceededError') return this.#handleFull();
+    if (error instanceof Stopped) this.#stop(() => this.#session.cancel(), 'cancelled');
+    else this.#stop(() => this.#session.handleStorageError(), 'storage-failed');
   }
 
-  #report() {
-    this.#reported = performance.now();
-    tell({ type: 'progress', done: this.#storing.done });
+  /** What is here stays, and so does the sender, until the person has chosen. */
+  #handleFull() {
+    this.#jobs.hold();
+    tell({ type: 'full' });
+  }
+
+  /** Shows the sender that this side is alive although its disk keeps everything else waiting. */
+  #stay() {
+    if (this.#isOver) return;
+    this.#session.ping();
+    this.#flush();
+  }
+
+  /** @param {{choice: 'retry' | 'target' | 'download' | 'stop', target?: any}} message */
+  #handleChoice(message) {
+    if (!this.#jobs.isHeld) return;
+    if (message.choice === 'stop') return this.#quit(() => this.#session.handleStorageFull(), 'storage-full');
+    tell({ type: 'resumed', isAccepted: true });
+    this.#jobs.release(() => this.#placing.goOn(message));
+  }
+
+  /** @param {string} why  Something took too long. */
+  #handleLate(why) {
+    if (this.#session.isComplete) this.#finish();
+    else this.#stop(() => this.#session.cancel(), why);
   }
 
   #finish() {
@@ -364,112 +358,21 @@ export class Reception {
     const kept = this.#storing.name && !WORTHLESS.includes(why) ? this.#storing.done : 0;
     if (kept > 0) this.#storing.leave();
     else this.#storing.clear();
-    if (this.#session.isLeaving) tellApart(this.#address, this.#session, () => this.#session.join(crypto.getRandomValues(new Uint8Array(64))));
+    if (this.#session.isLeaving) this.#meeting.tellApart(this.#session, () => this.#session.join(entropy()));
     tell({ type: 'failed', why, retryAfter, kept });
   }
 
-  /** Sends what is still to be said, and gives what else there is to do. */
+  /** Says what is still to be said; what else there is to do waits. */
   #flush() {
-    const others = [];
-    for (let text = this.#session.poll(); text !== undefined; text = this.#session.poll()) {
-      const output = JSON.parse(text);
-      if (output.do === 'transmit') this.#channel.send(this.#session.record());
-      else if (output.do === 'say') this.#signal.send(output.frame);
-      else others.push(output);
-    }
-    return others;
-  }
-
-  /** What is here stays, and so does the sender, until the person has chosen. */
-  #handleFull() {
-    this.#jobs.hold();
-    tell({ type: 'full' });
-  }
-
-  /** Shows the sender that this side is alive although its disk keeps everything else waiting. */
-  #stay() {
-    if (this.#isOver) return;
-    this.#session.ping();
-    this.#held.push(...this.#flush());
-  }
-
-  /** @param {{choice: 'retry' | 'target' | 'download' | 'stop', target?: any}} message */
-  #handleChoice({ choice, target }) {
-    if (!this.#jobs.isHeld) return;
-    if (choice === 'stop') return this.#quit(() => this.#session.handleStorageFull(), 'storage-full');
-    tell({ type: 'resumed', isAccepted: true });
-    this.#jobs.release(async () => {
-      if (choice !== 'retry') await this.#storing.move(choice === 'target' ? new Disk(target) : this.#download());
-    });
-  }
-
-  #handleServerGone() {
-    this.#whyApart = 'server-gone';
-    this.#session.handleServerGone();
-  }
-
-  #handleLost() {
-    if (this.#session.isComplete) this.#finish();
-    else this.#session.handleLost();
-  }
-
-  /** @param {number} [retryAfter]  Seconds. */
-  #handleApart(retryAfter) {
-    this.#channel.drop();
-    this.#signal?.close();
-    clearTimeout(this.#timer);
-    if (this.#isFirst) this.#allowFirst();
-    if (!this.#rejoin.isApart) tell({ type: 'reconnecting', isFirst: this.#isFirst });
-    this.#rejoin.handleApart(retryAfter);
-  }
-
-  #allowFirst() {
-    const now = performance.now();
-    this.#since ??= now;
-    this.#allow(Math.max(0, this.#since + FIRST_DEADLINE - now), this.#whyApart);
-  }
-
-  #join() {
-    this.#signal = this.#connect();
-    this.#session.join(crypto.getRandomValues(new Uint8Array(64)));
-  }
-
-  #handleBack() {
-    this.#rejoin.handleBack();
-    tell({ type: 'resumed', isAccepted: this.#isAccepted });
-  }
-
-  /** The page is looked at again, or the network is another: whether the connection is still there shows within seconds. */
-  #handleAwake() {
-    this.#rejoin.hurry();
-    if (this.#channel.isThere && !this.#rejoin.isApart) this.#channel.doubt();
-  }
-
-  /** @param {any} error */
-  #handleStorageError(error) {
-    if (this.#isOver) return;
-    if (error?.name === 'QuotaExceededError') return this.#handleFull();
-    if (error instanceof Stopped) this.#stop(() => this.#session.cancel(), 'cancelled');
-    else this.#stop(() => this.#session.handleStorageError(), 'storage-failed');
-  }
-
-  /**
-   * @param {number} time  Milliseconds.
-   * @param {string} why
-   */
-  #allow(time, why) {
-    clearTimeout(this.#timer);
-    const late = () => (this.#session.isComplete ? this.#finish() : this.#stop(() => this.#session.cancel(), why));
-    this.#timer = setTimeout(() => this.#jobs.add(late), time);
+    this.#outputs.flush({ transmit: () => this.#transmit(), say: (frame) => this.#meeting.say(frame) });
   }
 
   #end() {
     this.#isOver = true;
-    clearTimeout(this.#timer);
+    this.#patience.end();
     this.#channel.stop();
-    this.#rejoin.close();
     // The channel is left to the page, which closes the connection a moment later: closing a channel takes away from the
     // other side what it has not read yet, and that is the reason why it ends.
-    this.#signal?.close();
+    this.#meeting.close();
   }
 }

@@ -4,6 +4,9 @@ import { locate } from './folder.js';
 /** How long a browser may take to begin a download: milliseconds. */
 const REVOKE_AFTER = 60_000;
 
+/** Browsers share no more than that at once: bytes. */
+const MAX_SHARED_LEN = 50_000_000;
+
 /** @typedef {{path: string, content: Blob}} Saved */
 
 /**
@@ -26,6 +29,18 @@ export function save(file, path) {
   anchor.download = name;
   anchor.click();
   setTimeout(() => URL.revokeObjectURL(address), REVOKE_AFTER);
+}
+
+/**
+ * @param {Blob} file
+ * @param {string} path
+ * @param {string} type  What it is shared as.
+ * @returns {(() => Promise<void>) | undefined}  Gives it to another program of a phone, as to its photos; nothing where that is no use.
+ */
+export function sharing(file, path, type) {
+  if (file.size > MAX_SHARED_LEN || !matchMedia('(pointer: coarse)').matches) return undefined;
+  const shared = { files: [new File([file], lastName(path), { type })] };
+  return navigator.canShare?.(shared) ? () => navigator.share(shared).catch(() => {}) : undefined;
 }
 
 /** Whether the person can choose a folder, or a file, to save to. */

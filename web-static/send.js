@@ -9,11 +9,14 @@ import { Peer } from './rtc.js';
 import { element, isShown, show } from './screen.js';
 import { dropped, picked } from './send.files.js';
 import { hasText } from './text.js';
+import { rememberToken, token } from './token.js';
 import { Wakefulness, onAwake } from './wake.js';
 import './views/choose.js';
 import './views/inviting.js';
+import './views/private.js';
 import './views/reconnecting.js';
 import './views/sending.js';
+import './views/write.js';
 
 /** @typedef {import('./send.files.js').Chosen} Chosen */
 
@@ -24,6 +27,8 @@ const AT_WORK = ['inviting', 'awaiting', 'sending', 'reconnecting'];
 
 /** @type {Chosen[]} */
 let chosen = [];
+/** A text that is sent instead of what is chosen. @type {Chosen | undefined} */
+let written;
 let base = '';
 /** @type {Worker | undefined} */
 let worker;
@@ -31,6 +36,8 @@ let worker;
 let peer;
 let progress = new Progress(0, 0);
 let way = '';
+/** What both sides may compare. */
+let words = '';
 /** What is shown to bring somebody here. */
 let invitation = {};
 /** Why it is not the first code, or what has become of a visitor: a key. */
@@ -42,31 +49,55 @@ const wakefulness = new Wakefulness();
 /** @param {string} where  The address of the page, where receivers are to come. */
 export function choose(where) {
   base = where;
-  show('choose', { chosen, remove });
+  if (written) show('write');
+  else showChosen();
 }
+
+/** @param {{tooMany?: boolean}} [more] */
+function showChosen(more) {
+  show('choose', { chosen, remove, ...more });
+}
+
+const offered = () => (written ? [written] : chosen);
 
 /** @param {Chosen[]} more */
 function add(more) {
   const tooMany = chosen.length + more.length > MAX_FILES;
   if (!tooMany) chosen = [...chosen, ...more];
-  show('choose', { chosen, tooMany, remove });
+  showChosen({ tooMany });
 }
 
 /** @param {Chosen} file */
 function remove(file) {
   chosen = chosen.filter((each) => each !== file);
-  show('choose', { chosen, remove });
+  showChosen();
+}
+
+/** The person has written a text. */
+function sendText() {
+  const { value } = /** @type {HTMLTextAreaElement} */ (element('words'));
+  if (value === '') return show('write', { mistake: 'nothing' });
+  const file = new File([value], 'text.txt');
+  written = { file, path: file.name };
+  begin();
+}
+
+function chooseInstead() {
+  written = undefined;
+  showChosen();
 }
 
 function begin() {
-  if (chosen.length === 0) return;
+  const files = offered();
+  if (files.length === 0) return;
   notice = '';
   isAway = false;
   way = '';
   leave();
   worker ??= startWorker();
   show('awaiting', { step: 'server' });
-  worker.postMessage({ type: 'send', files: chosen.map(({ file }) => file), paths: chosen.map(({ path }) => path), base });
+  const content = { files: files.map(({ file }) => file), paths: files.map(({ path }) => path), isText: written !== undefined };
+  worker.postMessage({ type: 'send', ...content, base, token: token() });
 }
 
 function startWorker() {
@@ -108,7 +139,8 @@ function handle({ data }) {
     case 'offered':
       // What is small is sent before there is time to find out.
       findWay();
-      return show('awaiting', { step: 'consent' });
+      words = data.words;
+      return showAwaited();
     case 'reconnecting':
       leave();
       return data.isFirst ? show('awaiting', { step: 'path' }) : show('reconnecting', { progress });
@@ -120,7 +152,7 @@ function handle({ data }) {
       progress.update(data.done, performance.now());
       return showSending();
     case 'done':
-      return show('sent', { chosen });
+      return show('sent', { count: chosen.length, isText: written !== undefined });
     case 'over':
       return leave();
     case 'failed':
@@ -128,12 +160,16 @@ function handle({ data }) {
   }
 }
 
+function showAwaited() {
+  show('awaiting', { step: 'consent', words });
+}
+
 function showInvitation() {
   show('inviting', { ...invitation, notice, isAway, base });
 }
 
 async function handleAccepted() {
-  const size = chosen.reduce((sum, { file }) => sum + file.size, 0);
+  const size = offered().reduce((sum, { file }) => sum + file.size, 0);
   progress = new Progress(size, performance.now());
   show('sending', { progress, way });
   await findWay();
@@ -141,7 +177,7 @@ async function handleAccepted() {
 
 /** @param {{isAccepted: boolean}} resumed */
 async function handleResumed({ isAccepted }) {
-  if (!isAccepted) return show('awaiting', { step: 'consent' });
+  if (!isAccepted) return showAwaited();
   progress.restart(performance.now());
   show('sending', { progress, way });
   await findWay();
@@ -160,6 +196,8 @@ function showSending() {
 
 /** @param {{why: string, retryAfter?: number}} failed */
 function handleFailed({ why, retryAfter }) {
+  if (why === 'long-text') return show('write', { mistake: 'too-long' });
+  if (why === 'token') return show('private', { isWrong: token() !== undefined });
   fail(hasText(`failed.sending-${why}.title`) ? `sending-${why}` : why, retryAfter);
 }
 
@@ -169,8 +207,17 @@ function leave() {
   peer = undefined;
 }
 
+/** The person says that they may send here. */
+function sendWithToken() {
+  const { value } = /** @type {HTMLInputElement} */ (element('token'));
+  rememberToken(value);
+  begin();
+}
+
 function startOver() {
   chosen = [];
+  written = undefined;
+  /** @type {HTMLTextAreaElement} */ (element('words')).value = '';
   choose(base);
 }
 
@@ -187,6 +234,15 @@ for (const id of ['files', 'folder']) {
 }
 element('choose-send').addEventListener('click', begin);
 element('choose-back').addEventListener('click', () => show('enter'));
+element('choose-write').addEventListener('click', () => show('write'));
+element('write-back').addEventListener('click', chooseInstead);
+element('private-back').addEventListener('click', () => choose(base));
+for (const [id, submit] of [['write-form', sendText], ['private-form', sendWithToken]]) {
+  element(id).addEventListener('submit', (event) => {
+    event.preventDefault();
+    submit();
+  });
+}
 element('sent-more').addEventListener('click', startOver);
 for (const button of document.querySelectorAll('.stop-sending')) {
   button.addEventListener('click', () => worker?.postMessage({ type: 'cancel' }));

@@ -85,6 +85,58 @@ const CLAIMS = {
     assert.match(await page.title(), /^50%/);
   },
 
+  'a text is neither empty nor endless, and is there again when it was not sent': async (screens, page) => {
+    await screens.choose();
+    await screens.tap('choose-write');
+    const send = () => page.locator('#write-form button').click();
+    await send();
+    assert.match(await page.locator('#write-error').textContent(), /nothing to send/);
+    assert.ok(!(await types(screens)).includes('send'));
+    await page.locator('#words').fill('a word');
+    await send();
+    const { paths, isText } = (await screens.asked()).find(({ type }) => type === 'send');
+    await screens.tell({ type: 'failed', why: 'long-text' });
+    assert.match(await page.locator('#write-error').textContent(), /at most one megabyte/);
+    await send();
+    assert.deepEqual([paths, isText], [['text.txt'], true]);
+    await screens.tell({ type: 'failed', why: 'expired' });
+    await screens.tap('send-again');
+    assert.equal(await page.locator('#words').inputValue(), 'a word');
+    await screens.tap('write-back');
+    assert.equal(await page.locator('#chosen li').count(), 0, 'a text is none of the files');
+  },
+
+  'a token is asked for once per tab': async (screens, page) => {
+    const tokens = async () => (await screens.asked()).filter(({ type }) => type === 'send').map(({ token }) => token);
+    await screens.refused();
+    await page.locator('#token').fill('of this server');
+    await page.keyboard.press('Enter');
+    assert.deepEqual(await tokens(), [undefined, 'of this server']);
+    await screens.awaiting();
+    assert.deepEqual(await tokens(), ['of this server'], 'also after the page was loaded anew');
+    assert.equal(await page.evaluate(() => localStorage.length), 0);
+    await page.evaluate(() => sessionStorage.clear());
+  },
+
+  'a phone shares what belongs to its photos, and nothing else or too large': async (screens, page) => {
+    const shares = () => page.locator('#saved').getByRole('button', { name: /^Share / }).allTextContents();
+    await page.addInitScript(() => {
+      const { matchMedia } = window;
+      window.isPhone = true;
+      window.matchMedia = (query) => (query === '(pointer: coarse)' ? { matches: window.isPhone } : matchMedia.call(window, query));
+      window.shared = [];
+      navigator.share = async ({ files }) => void window.shared.push(...files.map(({ name, type }) => `${name} ${type}`));
+    });
+    await screens.done(SEVERAL);
+    assert.equal((await shares()).length, 2, 'two pictures, no document');
+    await page.locator('#saved').getByRole('button', { name: /^Share / }).first().click();
+    assert.match((await page.evaluate(() => window.shared))[0], /\.jpeg image\/jpeg$/);
+    assert.equal(await page.locator('#done-title').textContent(), 'Received and verified', 'nobody knows what became of it');
+    await page.addInitScript(() => (window.isPhone = false));
+    await screens.done(SEVERAL);
+    assert.deepEqual(await shares(), [], 'a desktop has downloads');
+  },
+
   'the screen stays on while bytes arrive, and no longer': async (screens, page) => {
     await screens.confirm();
     assert.deepEqual(await locks(page), []);

@@ -5,7 +5,7 @@
  * then (`stop`, `cancel`, `download`, or `retry` and `target` with room for so much in `more`), `places` whether the browser can
  * ask where to save, `target` that the person says it when asked for consent, `isDownload` that the browser downloads what comes,
  * `freeze` for how many milliseconds the page stands still in the middle (Chromium), and `pauses` processes that stop in the
- * middle and go on once the page has noticed. Prints one line of JSON: for each case where the person ended up, and
+ * middle and go on once the page has noticed. `size` is that of a small screen. Prints one line of JSON: for each case where the person ended up, and
  * what was seen on the way.
  */
 import { Browser } from './driver.mjs';
@@ -19,8 +19,9 @@ const before = await others();
 /** What Firefox says about a connection that was broken on purpose. */
 const BROKEN = /WebRTC: ICE failed/;
 // Pages stay open until the end: what they have to say last needs a moment.
-for (const { address, code, link, answer, quota, whenFull, more, places, target, isDownload, freeze, pauses } of cases) {
+for (const { address, code, link, answer, quota, whenFull, more, places, target, isDownload, freeze, pauses, size } of cases) {
   const page = await browser.page();
+  if (size) await page.page.setViewport({ ...size, hasTouch: kind === 'chromium', isMobile: kind === 'chromium' });
   const one = { saved: [], ...page.seen };
   told.push(one);
   try {
@@ -38,6 +39,7 @@ for (const { address, code, link, answer, quota, whenFull, more, places, target,
     if ((await page.shown('#confirm', '#failed', '#enter .error:not(:empty)')) === '#confirm') {
       one.offered = await page.page.$$eval('#offer .name', (names) => names.map((name) => name.textContent));
       one.asked = await page.text('#confirm');
+      one.isTooWide = await page.page.evaluate(() => document.documentElement.scrollWidth > document.documentElement.clientWidth);
       await page.click(answer === 'decline' ? '#decline' : target ? '#accept-target' : '#accept');
       if (answer === 'cancel') {
         await page.shown('#speed:not(:empty)');

@@ -73,11 +73,14 @@ fn a_browser_receives_a_file_larger_than_any_queue_on_the_way() {
 }
 
 #[test]
-fn a_browser_receives_fifty_files_whatever_their_names() {
+fn a_browser_receives_fifty_files_whatever_their_names_and_however_the_page_came() {
     if !has_browsers() {
         return;
     }
-    let (server, alice) = start();
+    let server = Rendezvous::start_everywhere();
+    let insecure = format!("http://{}:{}/", own_address(), port(&server));
+    let alice = Machine::with_server_at(&insecure);
+    // What a name is here, and what it is called where it is repaired on its way.
     let awkward = [
         "größe 日本語.txt",
         "&lt;b&gt;.html",
@@ -92,23 +95,56 @@ fn a_browser_receives_fifty_files_whatever_their_names() {
         "e\u{301}.txt",
         "empty",
     ];
-    let plain = (awkward.len()..50).map(|number| format!("{number}.txt"));
-    let names: Vec<String> = awkward.map(str::to_owned).into_iter().chain(plain).collect();
+    let repaired = [
+        ("<img src=x onerror=alert(1)>.png", "_img src=x onerror=alert(1)_.png"),
+        ("javascript:alert(1)", "javascript_alert(1)"),
+        ("a\r\nSet-Cookie: b=c.txt", "a__Set-Cookie_ b=c.txt"),
+        ("photo\u{202e}gpj.exe", "photogpj.exe"),
+        ("\u{2066}isolated\u{200b}.txt", "isolated.txt"),
+        ("\"quoted\".txt", "_quoted_.txt"),
+    ];
+    let plain: Vec<String> =
+        (awkward.len() + repaired.len()..50).map(|number| format!("{number}.txt")).collect();
+    let same = awkward.into_iter().chain(plain.iter().map(String::as_str)).map(|name| (name, name));
+    let names: Vec<(&str, &str)> = repaired.into_iter().chain(same).collect();
     let files: Vec<(&str, Vec<u8>)> = names
         .iter()
-        .map(|name| (name.as_str(), if name == "empty" { Vec::new() } else { name.clone().into_bytes() }))
+        .map(|&(name, _)| (name, if name == "empty" { Vec::new() } else { name.as_bytes().to_vec() }))
         .collect();
     for (name, bytes) in &files {
         alice.write(name, bytes);
     }
-    let arguments: Vec<&str> = names.iter().map(String::as_str).collect();
+    let arguments: Vec<&str> = names.iter().map(|&(name, _)| name).collect();
+    let offered: Vec<&str> = names.iter().map(|&(_, sent)| sent).collect();
     let expected: Vec<(&str, &[u8])> = files.iter().map(|(name, bytes)| (*name, bytes.as_slice())).collect();
-    for kind in BOTH {
+    for (kind, page) in BOTH.into_iter().flat_map(|kind| [(kind, page(&server)), (kind, insecure.clone())]) {
         let mut sending = alice.start(&arguments);
-        let cases = [case(&mut sending, &page(&server), Way::Link)];
+        let cases = [case(&mut sending, &page, Way::Link)];
         let told = &run(kind, &cases)[0];
-        assert_eq!(told["offered"], json!(names));
+        assert_eq!(told["offered"], json!(offered), "{kind:?} {page}");
         assert_saved(told, &expected);
+        sending.end().succeeded();
+    }
+}
+
+#[test]
+fn a_phone_receives_by_an_insecure_page_what_a_terminal_sends() {
+    if !has_browsers() {
+        return;
+    }
+    let server = Rendezvous::start_everywhere();
+    let insecure = format!("http://{}:{}/", own_address(), port(&server));
+    let alice = Machine::with_server_at(&insecure);
+    let name = format!("{}.jpg", "name".repeat(50));
+    let bytes = content(300_000);
+    alice.write(&name, &bytes);
+    for (kind, way) in BOTH.into_iter().zip([Way::Link, Way::Code]) {
+        let mut sending = alice.start(&[&name]);
+        let mut case = case(&mut sending, &insecure, way);
+        case["size"] = json!({ "width": 320, "height": 568 });
+        let told = &run(kind, &[case])[0];
+        assert_saved(told, &[(&name, &bytes)]);
+        assert_eq!(told["isTooWide"], false, "{kind:?}");
         sending.end().succeeded();
     }
 }

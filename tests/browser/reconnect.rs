@@ -51,6 +51,26 @@ fn a_page_whose_server_breaks_once_its_code_was_right_meets_the_sender_there_aga
     }
 }
 
+#[test]
+fn a_page_whose_server_breaks_before_anything_was_proved_claims_again() {
+    if !has_browsers() {
+        return;
+    }
+    let (server, alice) = start();
+    alice.write("a.txt", b"content");
+    // That somebody is in the door, and the sender's hello.
+    for (kind, word) in [(Kind::Chromium, r#""type":"paired""#), (Kind::Firefox, r#""type":"relay""#)] {
+        let wire = Cutter::before(server.address(), word, 1);
+        let mut sending = alice.start(&["a.txt"]);
+        let told = run(kind, &[case(&mut sending, &format!("{}/", wire.url()), Way::Code)]);
+        assert!(wire.has_cut());
+        assert_saved(&told[0], &[("a.txt", b"content")]);
+        let sent = sending.end();
+        assert_eq!(sent.events_of("code").len(), 1, "with the same code: {sent:?}");
+        sent.succeeded();
+    }
+}
+
 /// Memory that a sender does not take, whatever the other side does, in bytes; its file is larger.
 const MEMORY_LIMIT: u64 = 120 << 20;
 

@@ -19,6 +19,8 @@ function script() {
   // An empty page has neither.
   if (!navigator.serviceWorker) return;
   navigator.serviceWorker.register = async () => {};
+  // Phones have it, and so do some desktops; a browser without a screen has not.
+  navigator.canShare = () => true;
   window.locks = [];
   navigator.wakeLock.request = async () => {
     const lock = { released: false, release: async () => (lock.released = true) };
@@ -158,6 +160,12 @@ export class Screens {
     await this.awaitAsked('send');
   }
 
+  async refused() {
+    await this.#page.evaluate(() => sessionStorage.clear());
+    await this.awaiting();
+    await this.tell({ type: 'failed', why: 'token' });
+  }
+
   async inviting(more = {}) {
     await this.awaiting();
     await this.tell({ ...INVITATION, ...more });
@@ -177,6 +185,7 @@ export class Screens {
   }
 }
 
+const WORDS = 'apple river stone window';
 const SHA256 = '9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08';
 export const MOVIE = { path: 'Holiday in the mountains.mp4', size: 2e9 };
 export const SEVERAL = [
@@ -240,6 +249,7 @@ export const STATES = {
   'confirm-stream': (screens) => screens.confirm({ files: [{ path: 'backup.tar', size: 0 }], size: 0, isStream: true }),
   'confirm-without-room': (screens) => screens.confirm({ size: 2e9, mustChoose: true }),
   'confirm-held': (screens) => screens.confirm({ held: 840e6 }),
+  'confirm-words': (screens) => screens.confirm({ words: WORDS }),
   'confirm-text': (screens) => screens.confirm({ files: [{ path: 'text.txt', size: 40 }], size: 40, isText: true }),
   receiving: (screens) => screens.receiving(),
   'receiving-stream': (screens) => screens.receiving(840e6, { size: 0, isStream: true }),
@@ -264,13 +274,28 @@ export const STATES = {
   },
   choose: (screens) => screens.choose(),
   'choose-files': (screens) => screens.choose(OWN),
+  write: async (screens) => {
+    await screens.choose();
+    await screens.tap('choose-write');
+  },
+  'write-nothing': async (screens, page) => {
+    await STATES.write(screens);
+    await page.locator('#write-form button').click();
+  },
+  private: (screens) => screens.refused(),
+  'private-again': async (screens, page) => {
+    await screens.refused();
+    await page.locator('#token').fill('guess');
+    await page.locator('#private-form button').click();
+    await screens.tell({ type: 'failed', why: 'token' });
+  },
   'awaiting-server': (screens) => screens.awaiting(),
   inviting: (screens) => screens.inviting(),
   'inviting-by-link': (screens) => screens.inviting({ code: null, closed: 'wrong-code' }),
   'inviting-again': (screens) => screens.inviting({ closed: 'wrong-code', link: null, picture: undefined }),
   'awaiting-consent': async (screens) => {
     await screens.inviting();
-    await screens.tell({ type: 'connect', iceServers: [], channel: 0 }, { type: 'offered' });
+    await screens.tell({ type: 'connect', iceServers: [], channel: 0 }, { type: 'offered', words: WORDS });
   },
   sending: (screens) => screens.sending(),
   sent: async (screens) => {

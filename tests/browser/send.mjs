@@ -1,7 +1,8 @@
 /**
  * Sends from a browser. The only argument is JSON: `{browser, address, files, …}` with paths of files to choose, and who
  * receives: `receiver: {program, args, env, directory}` is a command in whose arguments `CODE` is replaced; without it a second
- * page receives, by the link. `guess` lets a command with a wrong code try first; `early` one with the right code, which gets nowhere. `stop` is who ends it once bytes move:
+ * page receives, by the link. `text` is written instead of choosing files; `tokens` are given in turn to a private server, which wants
+ * none from the tab afterwards. `guess` lets a command with a wrong code try first; `early` one with the right code, which gets nowhere. `stop` is who ends it once bytes move:
  * `sender`, `receiver`, or `page`, which is closed, whereupon the receiver looks for it and is stopped. With `pauses` the
  * receiver stands still in between, until the page has noticed. `size` is that of both pages. Prints one line of JSON: what was shown, and what was seen on the way.
  */
@@ -9,7 +10,7 @@ import { spawn } from 'node:child_process';
 import { on, once } from 'node:events';
 import { heading, open, openBeside, saveAll } from './browser.mjs';
 
-const { browser: executable, address, files, receiver, guess, early, stop, pauses, size } = JSON.parse(process.argv[2]);
+const { browser: executable, address, files, text, tokens, receiver, guess, early, stop, pauses, size } = JSON.parse(process.argv[2]);
 const options = size ? { viewport: size, hasTouch: true, isMobile: true } : {};
 const { browser, page, seen } = await open(executable, options);
 const children = [];
@@ -40,6 +41,9 @@ async function nextCode() {
   return told.codes.at(-1);
 }
 
+/** What a page says to compare. */
+const words = (of, place) => of.locator(`${place}:visible b`).textContent();
+
 /** Whether anything of the page is wider than the page. */
 const isTooWide = () => page.evaluate(() => document.documentElement.scrollWidth > document.documentElement.clientWidth);
 
@@ -60,10 +64,26 @@ try {
   await page.getByRole('button', { name: 'Send files' }).click();
   await heading(page, 'Send files');
   told.socketsBeforeTap = seen.sockets.length;
-  await page.locator('#files').setInputFiles(files);
+  if (text) {
+    await page.getByRole('button', { name: 'Write a text' }).click();
+    await page.getByLabel('Text').fill('a'.repeat((1 << 20) + 1));
+    await page.getByRole('button', { name: 'Send', exact: true }).click();
+    await page.locator('#write-error:not(:empty)').waitFor();
+    await page.getByLabel('Text').fill(text);
+  } else {
+    await page.locator('#files').setInputFiles(files);
+  }
   told.chosen = await page.locator('#chosen .name').allTextContents();
   told.isTooWide = await isTooWide();
   await page.getByRole('button', { name: 'Send', exact: true }).click();
+  told.refusals = [];
+  for (const token of tokens ?? []) {
+    await heading(page, 'This server is private');
+    await page.waitForFunction((was) => document.getElementById('private-error').textContent !== was, told.refusals.at(-1));
+    told.refusals.push(await page.locator('#private-error').textContent());
+    await page.getByLabel('Token').fill(token);
+    await page.getByRole('button', { name: 'Send', exact: true }).click();
+  }
   let code = await nextCode();
   told.isTooWide ||= await isTooWide();
   told.link = await page.locator('#inviting-link').textContent();
@@ -103,6 +123,8 @@ try {
     const other = await openBeside(page, seen);
     await other.goto(told.link);
     await other.locator('#receive').click();
+    await other.locator('#accept').waitFor();
+    told.words = [await words(page, '#awaiting-words'), await words(other, '#confirm-words')];
     await other.locator('#accept').click();
     if (stop) {
       await page.locator('#sending-amount:not(:empty)').waitFor();
@@ -111,7 +133,8 @@ try {
       await other.locator('#failed:visible').waitFor();
     } else {
       await other.locator('#done:visible, #failed:visible').waitFor();
-      told.saved = await saveAll(other);
+      if (text) told.text = await other.locator('.preview pre').textContent();
+      else told.saved = await saveAll(other);
     }
     told.otherTitle = await other.locator('main section:visible h1').textContent();
     await shownEnd();

@@ -97,7 +97,8 @@ impl Client {
     /// Tells it that somebody is at this door.
     pub(super) async fn pair(&mut self, door: Door) {
         self.door = door;
-        self.say(&ServerMessage::Paired { door, attempt: ATTEMPT, ice_servers: Vec::new() }).await;
+        self.say(&ServerMessage::Paired { door, attempt: ATTEMPT, ice_servers: Vec::new(), relay: None })
+            .await;
     }
 
     /// The next body for the other side.

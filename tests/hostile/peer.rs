@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use send::config::Typed;
-use send::connect::{self, Doors, Met, Visit};
+use send::connect::{self, Doors, Lane, Met, Visit};
 use send::entropy;
+use send::policy::{Policy, Relay};
 use send::signaling::Connection;
 use send::transport::{Incoming, Outgoing, Transport};
 use tokio::sync::oneshot;
@@ -68,7 +69,7 @@ pub(super) struct Peer {
     hangup: CancellationToken,
     rejoin: connect::Rejoin,
     /// The way through the rendezvous stays open, as that of an honest peer does.
-    pairing: connect::Pairing,
+    race: connect::Race,
 }
 
 /// How a program took leave of its peer.
@@ -105,11 +106,13 @@ impl Peer {
     }
 
     async fn open(met: Met) -> Self {
-        let (channel, rejoin) =
-            timeout(PATIENCE, connect::open(met, connect::Reach::default())).await.unwrap().unwrap();
-        let connect::Channel { sealer, opener, transport, pairing } = channel;
+        // One path is enough, and is what it does mischief on.
+        let policy = Policy { relay: Relay::Never, ..Policy::default() };
+        let reach = connect::Reach { policy, ..connect::Reach::default() };
+        let (channel, rejoin) = timeout(PATIENCE, connect::open(met, reach)).await.unwrap().unwrap();
+        let connect::Channel { lane: Lane { sealer, opener, transport, .. }, race } = channel;
         let Transport { sender: outgoing, receiver: incoming, hangup, .. } = transport;
-        Self { sealer, opener, outgoing, incoming, hangup, rejoin, pairing }
+        Self { sealer, opener, outgoing, incoming, hangup, rejoin, race }
     }
 
     /// Drops the connection without a word.
@@ -127,10 +130,10 @@ impl Peer {
     pub(super) async fn come_again(&mut self) {
         self.hang_up();
         let channel = timeout(PATIENCE, self.rejoin.again()).await.expect("the program comes too").unwrap();
-        let connect::Channel { sealer, opener, transport, pairing } = channel;
+        let connect::Channel { lane: Lane { sealer, opener, transport, .. }, race } = channel;
         let Transport { sender: outgoing, receiver: incoming, hangup, .. } = transport;
         (self.sealer, self.opener, self.hangup) = (sealer, opener, hangup);
-        (self.outgoing, self.incoming, self.pairing) = (outgoing, incoming, pairing);
+        (self.outgoing, self.incoming, self.race) = (outgoing, incoming, race);
     }
 
     /// Sends each message in a record of its own. What the other side no longer takes is lost.

@@ -23,11 +23,14 @@ pub(crate) struct Internet {
 pub(crate) struct Side {
     /// Where programs run.
     pub(crate) machine: Namespace,
-    _router: Option<Namespace>,
+    /// The router, where there is one: to its machines, [`ROUTER`].
+    pub(crate) router: Option<Namespace>,
 }
 
 /// Of the server.
 pub(crate) const SERVER_V4: &str = "100.0.0.1";
+/// Of a router, as its machines see it.
+pub(crate) const ROUTER: &str = "192.168.1.1";
 /// Of the server.
 pub(crate) const SERVER_V6: &str = "2001:db8::1";
 
@@ -62,7 +65,7 @@ impl Internet {
                 machine.run("ip", &["-6", "route", "add", "2001:db8::/64", "dev", "eth0"]);
                 machine.run("ip", &["-6", "route", "add", "default", "via", SERVER_V6]);
             }
-            return Side { machine, _router: None };
+            return Side { machine, router: None };
         }
         let router = Namespace::new();
         self.plug(&router, &name);
@@ -78,12 +81,12 @@ impl Internet {
             self.server.run("ip", &["-6", "route", "add", &format!("{inside}/64"), "via", &outside]);
         } else {
             router.address(&format!("100.0.0.{}/24", 10 + number));
-            router.run("ip", &["addr", "add", "192.168.1.1/24", "dev", "lan"]);
+            router.run("ip", &["addr", "add", &format!("{ROUTER}/24"), "dev", "lan"]);
             machine.address("192.168.1.2/24");
-            machine.run("ip", &["route", "add", "default", "via", "192.168.1.1"]);
+            machine.run("ip", &["route", "add", "default", "via", ROUTER]);
         }
         router.run("nft", &[&router::rules(access)]);
-        Side { machine, _router: Some(router) }
+        Side { machine, router: Some(router) }
     }
 
     /// Two machines at one router.
@@ -94,15 +97,15 @@ impl Internet {
         router.address(&format!("100.0.0.{}/24", 10 + number));
         router.run("ip", &["link", "add", "lan", "type", "bridge"]);
         router.run("ip", &["link", "set", "lan", "up"]);
-        router.run("ip", &["addr", "add", "192.168.1.1/24", "dev", "lan"]);
+        router.run("ip", &["addr", "add", &format!("{ROUTER}/24"), "dev", "lan"]);
         router.run("nft", &[&router::rules(Access::PortRestricted)]);
         [2, 3].map(|host| {
             let (machine, port) = (Namespace::new(), format!("port{host}"));
             router.join(&port, &machine, "eth0");
             router.run("ip", &["link", "set", &port, "master", "lan"]);
             machine.address(&format!("192.168.1.{host}/24"));
-            machine.run("ip", &["route", "add", "default", "via", "192.168.1.1"]);
-            Side { machine, _router: Some(router.clone()) }
+            machine.run("ip", &["route", "add", "default", "via", ROUTER]);
+            Side { machine, router: Some(router.clone()) }
         })
     }
 

@@ -70,7 +70,7 @@ impl Namespace {
 
     /// Runs a program there; it has to succeed.
     #[track_caller]
-    pub(super) fn run(&self, program: &str, arguments: &[&str]) {
+    pub(crate) fn run(&self, program: &str, arguments: &[&str]) {
         let output = self.command(program).args(arguments).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{program} {arguments:?}: {said}");

@@ -1,5 +1,7 @@
 //! What stands between a machine and the internet, in the words of RFC 4787 and of those who look at their router's settings.
 
+use super::internet::SERVER_V4;
+
 /// How a side reaches the internet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Access {
@@ -17,6 +19,10 @@ pub(crate) enum Access {
     SymmetricRandom,
     /// A router of an office that lets no UDP out.
     UdpBlocked,
+    /// One that lets nothing out but connections to the server, at the port of HTTPS.
+    HttpsOnly,
+    /// One that lets nothing out at all, beside a proxy that opens tunnels (CONNECT).
+    ProxyOnly,
     /// No IPv4 at all, behind a firewall that lets in what was asked for.
     Ipv6Only,
     /// A public IPv4 address, no IPv6.
@@ -25,7 +31,7 @@ pub(crate) enum Access {
 
 impl Access {
     /// Every kind.
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Open,
         Self::FullCone,
         Self::AddressRestricted,
@@ -33,6 +39,8 @@ impl Access {
         Self::Symmetric,
         Self::SymmetricRandom,
         Self::UdpBlocked,
+        Self::HttpsOnly,
+        Self::ProxyOnly,
         Self::Ipv6Only,
         Self::Ipv4Only,
     ];
@@ -47,6 +55,8 @@ impl Access {
             Self::Symmetric => "symmetric",
             Self::SymmetricRandom => "symmetric, random",
             Self::UdpBlocked => "UDP blocked",
+            Self::HttpsOnly => "HTTPS only",
+            Self::ProxyOnly => "proxy only",
             Self::Ipv6Only => "IPv6 only",
             Self::Ipv4Only => "IPv4 only",
         }
@@ -73,11 +83,28 @@ pub(super) fn rules(access: Access) -> String {
         Access::SymmetricRandom => {
             ("", "", "meta l4proto udp masquerade to :numgen random mod 40000 offset 20000")
         }
-        Access::Open | Access::Ipv4Only | Access::Ipv6Only | Access::PortRestricted | Access::UdpBlocked => {
-            ("", "", "")
-        }
+        Access::Open
+        | Access::Ipv4Only
+        | Access::Ipv6Only
+        | Access::PortRestricted
+        | Access::UdpBlocked
+        | Access::HttpsOnly
+        | Access::ProxyOnly => ("", "", ""),
     };
-    let udp = if access == Access::UdpBlocked { "meta l4proto udp drop" } else { "" };
+    let https_only = format!("iifname lan ip daddr {SERVER_V4} tcp dport {HTTPS} accept; iifname lan drop");
+    let barred: &str = match access {
+        Access::UdpBlocked => "meta l4proto udp drop",
+        Access::HttpsOnly => &https_only,
+        Access::ProxyOnly => "iifname lan drop",
+        Access::Open
+        | Access::FullCone
+        | Access::AddressRestricted
+        | Access::PortRestricted
+        | Access::Symmetric
+        | Access::SymmetricRandom
+        | Access::Ipv6Only
+        | Access::Ipv4Only => "",
+    };
     format!(
         "table inet router {{
             {kept}
@@ -90,10 +117,13 @@ pub(super) fn rules(access: Access) -> String {
                 iifname eth0 meta l4proto != {{ icmp, ipv6-icmp }} ct state != {{ established, related }} drop;
             }}
             chain through {{
-                type filter hook forward priority filter; {udp};
+                type filter hook forward priority filter; {barred};
                 iifname eth0 ct status dnat accept;
                 iifname eth0 ct state != {{ established, related }} drop;
             }}
         }}"
     )
 }
+
+/// Where the server listens, as the only port that some offices let out to.
+pub(crate) const HTTPS: u16 = 443;

@@ -1,8 +1,10 @@
 import { release } from './names.js';
+import { Parts } from './parts.js';
 import { attempt, full, probed } from './probe.js';
 
 /**
- * Files of the origin's own file system, written without a copy.
+ * Files of the origin's own file system. What is written there costs each time as much as some hundred kilobytes do, because
+ * the browser asks itself whether there is room.
  * @implements {import('../spool.js').Spool}
  */
 export class OriginFiles {
@@ -13,7 +15,7 @@ export class OriginFiles {
   #file;
   /** @type {FileSystemSyncAccessHandle | undefined} */
   #access;
-  #offset = 0;
+  #parts = new Parts((part) => this.#store(part));
 
   /** @param {string} name  Of a directory that is not there yet. */
   static async open(name) {
@@ -45,28 +47,31 @@ export class OriginFiles {
   async begin({ key, kept = 0 }) {
     this.#file = await this.#directory.getFileHandle(key, { create: true });
     this.#access = await this.#file.createSyncAccessHandle();
-    this.rewind(kept);
+    this.#access.truncate(kept);
+    this.#parts.restart(kept, new Uint8Array(0));
   }
 
   /** @param {Uint8Array} bytes */
   write(bytes) {
-    if (this.#access.write(bytes, { at: this.#offset }) !== bytes.length) throw full();
-    this.#offset += bytes.length;
+    return this.#parts.write(bytes);
   }
 
   /** @param {number} len */
   rewind(len) {
+    const { stored, pending } = this.#parts;
+    if (len >= stored) return this.#parts.restart(stored, pending.slice(0, len - stored));
     this.#access.truncate(len);
-    this.#offset = len;
+    this.#parts.restart(len, new Uint8Array(0));
   }
 
   /** What a write without room has left behind its beginning is not part of it. */
   async content() {
     const file = await this.#file.getFile();
-    return file.slice(0, this.#offset);
+    return new Blob([file.slice(0, this.#parts.stored), this.#parts.pending.slice()]);
   }
 
   async end() {
+    await this.#parts.flush();
     this.#access.flush();
     this.#close();
     return this.#file.getFile();
@@ -78,6 +83,8 @@ export class OriginFiles {
   }
 
   async leave() {
+    // What has no room is sent again.
+    if (this.#access) await attempt(() => this.#parts.flush());
     this.#close();
     release(this.name);
   }
@@ -86,6 +93,11 @@ export class OriginFiles {
     this.#close();
     const root = await navigator.storage.getDirectory();
     await root.removeEntry(this.name, { recursive: true }).finally(() => release(this.name));
+  }
+
+  /** @param {Uint8Array} part */
+  #store(part) {
+    if (this.#access.write(part, { at: this.#parts.stored }) !== part.length) throw full();
   }
 
   #close() {

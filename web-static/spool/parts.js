@@ -11,7 +11,7 @@ export class Parts {
   stored = 0;
 
   /**
-   * @param {(part: Uint8Array) => Promise<void>} store  Takes a part, which lies in memory that is used again, or fails and
+   * @param {(part: Uint8Array) => void | Promise<void>} store  Takes a part, which lies in memory that is used again, or fails and
    *   may be called with the same again.
    */
   constructor(store) {

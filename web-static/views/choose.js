@@ -17,6 +17,8 @@ function draw({ chosen, tooMany, remove }) {
   element('choose-total').textContent = total;
   element('choose-error').textContent = tooMany ? text('choose.too-many') : '';
   element('choose-send').hidden = chosen.length === 0;
+  // A text is sent alone.
+  element('choose-write').hidden = chosen.length > 0;
   element('choose-files').classList.toggle('primary', chosen.length === 0);
   // Phones have no folders to choose, and some browsers cannot.
   const canFolders = 'webkitdirectory' in HTMLInputElement.prototype && matchMedia('(pointer: fine)').matches;

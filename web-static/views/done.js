@@ -1,9 +1,9 @@
 /** Everything is here and verified; now it has to be saved. */
-import { save } from '../save.js';
+import { save, sharing } from '../save.js';
 import { announce, element, entitle, view } from '../screen.js';
 import { bytes, isolated, text } from '../text.js';
 import { detail, harmless, row } from './files.js';
-import { forgetPreviews, preview } from './preview.js';
+import { forgetPreviews, mediaType, preview } from './preview.js';
 import { offerAll } from './saveall.js';
 
 /** @typedef {import('../storing.js').Received & {isSaved?: boolean}} Received */
@@ -48,10 +48,26 @@ function drawState() {
 function savable(file) {
   const item = row(file.path, detail(bytes(file.size)), checksum(file.sha256));
   if (file.isPlaced) item.append(detail(text('done.saved')));
-  else item.append(saveButton(file, item));
+  else item.append(...shareButtons(file), saveButton(file, item));
   const shown = file.content && preview(file.path, file.content, { isOpen: received.length === 1, isText });
   if (shown) item.append(shown);
   return item;
+}
+
+/**
+ * @param {Received} file
+ * @returns {HTMLElement[]}  None where it cannot be shared: what goes to the photos of a phone has to.
+ */
+function shareButtons({ path, content }) {
+  const type = mediaType(path);
+  const share = content && type && sharing(content, path, type);
+  if (!share) return [];
+  const button = document.createElement('button');
+  button.type = 'button';
+  button.textContent = text('done.share');
+  button.setAttribute('aria-label', text('done.share-name', { name: isolated(harmless(path)) }));
+  button.addEventListener('click', share);
+  return [button];
 }
 
 /**

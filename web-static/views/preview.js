@@ -32,6 +32,12 @@ const ELEMENTS = { image: 'img', video: 'video', audio: 'audio' };
 /** Addresses of what is shown, to be given back. */
 const addresses = new Set();
 
+/**
+ * @param {string} path
+ * @returns {string | undefined}  What a picture, a film or a sound of this name is taken for, whatever it contains.
+ */
+export const mediaType = (path) => MEDIA.get(path.slice(path.lastIndexOf('.') + 1).toLowerCase());
+
 /** Gives back what was shown. */
 export function forgetPreviews() {
   for (const address of addresses) URL.revokeObjectURL(address);
@@ -70,7 +76,7 @@ export function preview(path, content, { isOpen, isText }) {
  */
 function viewer(path, content) {
   const end = path.slice(path.lastIndexOf('.') + 1).toLowerCase();
-  const type = MEDIA.get(end);
+  const type = mediaType(path);
   if (type) return (place) => showMedia(place, path, content, type);
   if (TEXTS.includes(end) && content.size <= MAX_TEXT_LEN) return (place) => showText(place, content);
   return undefined;

@@ -2,16 +2,18 @@
 import { element, view } from '../screen.js';
 import { text } from '../text.js';
 import { Figures } from './figures.js';
+import { drawWords } from './words.js';
 
 const figures = new Figures('sending-', 'sending.progress');
 
 /** What is said beside each step. */
 const BESIDE = { server: 'connecting.text', work: 'connecting.work', path: 'connecting.text', consent: 'awaiting.text' };
 
-/** @param {{step: keyof typeof BESIDE}} facts */
-function drawAwaiting({ step }) {
+/** @param {{step: keyof typeof BESIDE, words?: string}} facts  What both sides may compare. */
+function drawAwaiting({ step, words }) {
   element('awaiting-title').textContent = text(`awaiting.${step}`);
   element('awaiting-text').textContent = text(BESIDE[step]);
+  drawWords('awaiting-words', words);
 }
 
 /** @param {{progress: import('../progress.js').Progress, way: string}} facts */
@@ -20,9 +22,9 @@ function drawSending({ progress, way }) {
   return figures.draw(progress);
 }
 
-/** @param {{chosen: import('../send.files.js').Chosen[]}} facts */
-function drawSent({ chosen }) {
-  element('sent-text').textContent = text('sent.text', { count: chosen.length });
+/** @param {{count: number, isText: boolean}} facts */
+function drawSent({ count, isText }) {
+  element('sent-text').textContent = isText ? text('sent.words') : text('sent.text', { count });
 }
 
 view('awaiting', drawAwaiting);

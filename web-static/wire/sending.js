@@ -2,6 +2,12 @@
  * Files in the order in which they will travel.
  */
 export class Offer {
+    static __wrap(ptr) {
+        const obj = Object.create(Offer.prototype);
+        obj.__wbg_ptr = ptr;
+        OfferFinalization.register(obj, obj.__wbg_ptr, obj);
+        return obj;
+    }
     __destroy_into_raw() {
         const ptr = this.__wbg_ptr;
         this.__wbg_ptr = 0;
@@ -53,6 +59,14 @@ export class Offer {
         } finally {
             wasm.__wbindgen_free(deferred5_0, deferred5_1, 1);
         }
+    }
+    /**
+     * An offer of a text, which is the one file that is added, of at most a mebibyte: the receiver shows it.
+     * @returns {Offer}
+     */
+    static text() {
+        const ret = wasm.offer_text();
+        return Offer.__wrap(ret);
     }
 }
 if (Symbol.dispose) Offer.prototype[Symbol.dispose] = Offer.prototype.free;
@@ -221,30 +235,35 @@ export class Sending {
         wasm.sending_join(this.__wbg_ptr, now);
     }
     /**
-     * Asks for doors. `base` is the address of the page, under which receivers find it; `entropy` is 32 fresh random bytes.
+     * Asks for doors. `base` is the address of the page, under which receivers find it; a private rendezvous asks for its
+     * `token`; `entropy` is 32 fresh random bytes.
      *
      * # Errors
      * An error when there is less entropy; `nothing` for an offer without files; `names` for one that cannot be made.
      * @param {string} base
      * @param {Offer} offer
+     * @param {string | null | undefined} token
      * @param {Uint8Array | number[]} entropy
      * @param {number} now
      */
-    constructor(base, offer, entropy, now) {
+    constructor(base, offer, token, entropy, now) {
         _assertClass(offer, Offer);
-        const val3 = +now;
-        let ptr0, len0, ptr1, len1;
+        const val4 = +now;
+        let ptr0, len0, ptr1, len1, ptr2, len2;
         try {
             ptr0 = passStringToWasm0(base, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
             len0 = WASM_VECTOR_LEN;
-            ptr1 = passArray8ToWasm0(entropy, wasm.__wbindgen_malloc);
+            ptr1 = isLikeNone(token) ? 0 : passStringToWasm0(token, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
             len1 = WASM_VECTOR_LEN;
+            ptr2 = passArray8ToWasm0(entropy, wasm.__wbindgen_malloc);
+            len2 = WASM_VECTOR_LEN;
         } catch (e) {
+            if (ptr2) { wasm.__wbindgen_free(ptr2, len2 * 1, 1); }
             if (ptr1) { wasm.__wbindgen_free(ptr1, len1 * 1, 1); }
             if (ptr0) { wasm.__wbindgen_free(ptr0, len0 * 1, 1); }
             throw e;
         }
-        const ret = wasm.sending_new(ptr0, len0, offer.__wbg_ptr, ptr1, len1, val3);
+        const ret = wasm.sending_new(ptr0, len0, offer.__wbg_ptr, ptr1, len1, ptr2, len2, val4);
         if (ret[2]) {
             throw takeFromExternrefTable0(ret[1]);
         }
@@ -476,6 +495,10 @@ function getUint8ArrayMemory0() {
         cachedUint8ArrayMemory0 = new Uint8Array(wasm.memory.buffer);
     }
     return cachedUint8ArrayMemory0;
+}
+
+function isLikeNone(x) {
+    return x === undefined || x === null;
 }
 
 function passArray8ToWasm0(arg, malloc) {

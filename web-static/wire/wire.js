@@ -187,7 +187,8 @@ export class Session {
         return ret !== 0;
     }
     /**
-     * Looks for the sender where the two meet again, over a new socket. `entropy` is 64 fresh random bytes.
+     * Looks for the sender where the two meet again, or at its door as long as nothing was proved there, over a new socket.
+     * `entropy` is 64 fresh random bytes.
      *
      * # Errors
      * An error when there is less entropy.

@@ -15,7 +15,7 @@ use wire::code::Nameplate;
 use wire::signaling::IceServer;
 
 use crate::ice::{self, IceError};
-use crate::redis_address::RedisAddress;
+use crate::redis_address::{AuthoritiesError, RedisAddress};
 
 /// Everything about a rendezvous that is a matter of choice. [`Config::default`] serves the public.
 #[derive(Clone, Debug, Deserialize)]
@@ -40,7 +40,7 @@ pub struct Config {
     pub ice_servers: Vec<IceServer>,
     /// Where [`Server`](crate::Server) answers STUN (Binding requests over UDP), at most 4 addresses. Pairs are told of it, at the
     /// name by which they came. Default: nowhere; 3478 is the usual port, and a second one shows a client how its router
-    /// assigns ports.
+    /// assigns ports, and whom it lets in.
     pub stun_listen: Vec<SocketAddr>,
     /// TURN servers, as `turn:host:port`, for which each side of a pair gets a credential of its own. Default: none.
     pub turn_urls: Vec<String>,
@@ -48,8 +48,17 @@ pub struct Config {
     pub turn_secret: Option<Token>,
     /// The file in which it stands, for [`Config::load`]. Default: none.
     pub turn_secret_file: Option<PathBuf>,
+    /// Whether sealed records are passed on for pairs that find no better path. Default: yes; between several instances only
+    /// with a `relay_secret`.
+    pub record_relay: bool,
+    /// A secret that several instances share, so that what one gives a side for the relay holds at the others. Whatever stands
+    /// before them has to lead equal addresses under `/v1/relay/` to one instance. Default: none.
+    pub relay_secret: Option<Token>,
     /// The Redis or Valkey through which several instances share their sessions. Default: none, this is the only one.
     pub redis: Option<RedisAddress>,
+    /// The file with the certificates of the authorities that may vouch for that Redis, in PEM, for [`Config::load`]. Default:
+    /// none, the public ones may.
+    pub redis_ca_file: Option<PathBuf>,
     /// Nameplates that are never assigned, because somebody else near by uses them. Default: none.
     pub avoid_nameplates: BTreeSet<Nameplate>,
     /// How long things may take.
@@ -109,6 +118,15 @@ pub struct Times {
     /// For how long a TURN server may be asked with one credential; what it then allows goes on. Default 10 min.
     #[serde(deserialize_with = "seconds")]
     pub turn_credential: Duration,
+    /// For how long the relay may be joined with what came with a pairing; what is joined goes on. Default 10 min.
+    #[serde(deserialize_with = "seconds")]
+    pub relay_ticket: Duration,
+    /// How long one side waits at the relay for the other. Default 30 s.
+    #[serde(deserialize_with = "seconds")]
+    pub relay_join: Duration,
+    /// How long a side may say nothing there, or not take what it is sent. Default 30 s.
+    #[serde(deserialize_with = "seconds")]
+    pub relay_idle: Duration,
     /// Between two pings; a socket that left three unanswered is dropped. Default 30 s.
     #[serde(deserialize_with = "seconds")]
     pub heartbeat: Duration,
@@ -163,6 +181,16 @@ pub struct Limits {
     pub relayed_frames: u32,
     /// Bytes of them. Default 131,072.
     pub relayed_bytes: usize,
+    /// Sessions at the record relay at a time; each costs at most 768 KiB of memory. Default 200.
+    pub relays: usize,
+    /// Bytes that it carries for one session, both ways, in all. Default 21,474,836,480.
+    pub relay_session_bytes: u64,
+    /// Bytes per second that it carries for one session, both ways. Default 8388608/s burst 4194304.
+    #[serde(deserialize_with = "optional_rate")]
+    pub relay_session_rate: Option<Rate>,
+    /// Bytes per second that it carries for all. Default 67108864/s burst 16777216.
+    #[serde(deserialize_with = "optional_rate")]
+    pub relay_total_rate: Option<Rate>,
     /// Frames that may wait for a socket that does not read. Default 32.
     pub queued_frames: usize,
     /// Bytes of them. Default 65,536.
@@ -226,6 +254,10 @@ impl Config {
             config.turn_secret = Some(Token::from(read_text(path)?.trim().to_owned()));
         }
         config.turn_secret = config.turn_secret.filter(|secret| !secret.0.is_empty());
+        if let (Some(redis), Some(path)) = (&config.redis, &config.redis_ca_file) {
+            config.redis = Some(redis.clone().with_authorities(read_text(path)?.as_bytes())?);
+        }
+        config.relay_secret = config.relay_secret.filter(|secret| !secret.0.is_empty());
         config.check_servers()?;
         Ok(config)
     }
@@ -254,7 +286,10 @@ impl Default for Config {
             turn_urls: Vec::new(),
             turn_secret: None,
             turn_secret_file: None,
+            record_relay: true,
+            relay_secret: None,
             redis: None,
+            redis_ca_file: None,
             avoid_nameplates: BTreeSet::new(),
             times: Times::default(),
             limits: Limits::default(),
@@ -277,6 +312,9 @@ impl Default for Times {
             search: Duration::from_mins(1),
             guard_calm: Duration::from_mins(5),
             turn_credential: Duration::from_mins(10),
+            relay_ticket: Duration::from_mins(10),
+            relay_join: Duration::from_secs(30),
+            relay_idle: Duration::from_secs(30),
             heartbeat: Duration::from_secs(30),
         }
     }
@@ -300,6 +338,10 @@ impl Default for Limits {
             failed_claims_hourly: 20,
             relayed_frames: 64,
             relayed_bytes: 128 * 1024,
+            relays: 200,
+            relay_session_bytes: 20 * 1024 * 1024 * 1024,
+            relay_session_rate: Rate::new(8 * MIB, SECOND, 4 * MIB),
+            relay_total_rate: Rate::new(64 * MIB, SECOND, 16 * MIB),
             queued_frames: 32,
             queued_bytes: 64 * 1024,
             guard_failures: 60,
@@ -388,6 +430,9 @@ pub enum ConfigError {
     /// The list of STUN and TURN servers.
     #[error("the STUN and TURN servers are not valid")]
     Ice(#[from] IceError),
+    /// The authorities of the Redis.
+    #[error("`redis_ca_file` is of no use")]
+    Redis(#[from] AuthoritiesError),
 }
 
 /// A text that is not a rate.
@@ -414,7 +459,7 @@ fn setting_of(variable: &str) -> Option<Vec<String>> {
 
 /// Whether a setting is text that nobody writes as TOML: one of digits alone is no number.
 fn is_secret(key: &[String]) -> bool {
-    matches!(key, [name] if name == "token" || name == "turn_secret")
+    matches!(key, [name] if name == "token" || name == "turn_secret" || name == "relay_secret")
 }
 
 fn parse_value(text: &str) -> toml::Value {
@@ -460,6 +505,7 @@ fn optional_rate<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Ra
     if text == "off" { Ok(None) } else { text.parse().map(Some).map_err(de::Error::custom) }
 }
 
+const MIB: u32 = 1024 * 1024;
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
 const HOUR: Duration = Duration::from_hours(1);
@@ -476,9 +522,10 @@ mod tests {
     #[test]
     fn a_secret_in_the_environment_is_taken_as_it_is() {
         for secret in ["12345678", "1_000", "true", "5e4", "[a]", "\"quoted\"", "0x10"] {
-            let config =
-                load(&[("RENDEZVOUS_TOKEN", secret), ("RENDEZVOUS_TURN_SECRET", secret)], "").unwrap();
-            assert!(config.token.unwrap().admits(secret) && config.turn_secret.is_some(), "{secret}");
+            let names = ["RENDEZVOUS_TOKEN", "RENDEZVOUS_TURN_SECRET", "RENDEZVOUS_RELAY_SECRET"];
+            let config = load(&names.map(|name| (name, secret)), "").unwrap();
+            let secrets = [config.token, config.turn_secret, config.relay_secret];
+            assert!(secrets.into_iter().all(|told| told.unwrap().admits(secret)), "{secret}");
         }
     }
 

@@ -42,11 +42,15 @@ pub(crate) struct Guard {
     pressed_at: Option<Instant>,
 }
 
+/// How many signs there were of which kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Signs {
-    failed: u32,
-    burnt: u32,
-    confirmed: u32,
+pub(crate) struct Signs {
+    /// Claims that met no open door.
+    pub(crate) failed: u32,
+    /// Attempts that ended with another password.
+    pub(crate) burnt: u32,
+    /// Attempts that ended with the password.
+    pub(crate) confirmed: u32,
 }
 
 impl Guard {
@@ -63,17 +67,17 @@ impl Guard {
         }
     }
 
-    /// Counts a sign.
-    pub(crate) fn handle_sign(&mut self, sign: Sign, now: Instant) -> Option<Change> {
+    /// Counts signs: one of this instance, or what another one tells of its last second.
+    pub(crate) fn handle_signs(&mut self, signs: Signs, now: Instant) -> Option<Change> {
         self.forget(now);
         let is_new = self.seconds.back().is_none_or(|(at, _)| now.saturating_duration_since(*at) >= SECOND);
         if is_new {
             self.seconds.push_back((now, Signs::default()));
         }
-        if let Some((_, signs)) = self.seconds.back_mut() {
-            signs.count(sign);
+        if let Some((_, of_second)) = self.seconds.back_mut() {
+            of_second.add(signs);
         }
-        self.sum.count(sign);
+        self.sum.add(signs);
         self.decide(now)
     }
 
@@ -108,7 +112,7 @@ impl Guard {
     /// Whether there is more than an n-th of what raises the guard.
     fn is_above(&self, nth: u32) -> bool {
         let Signs { failed, burnt, confirmed } = self.sum;
-        let ended = burnt + confirmed;
+        let ended = burnt.saturating_add(confirmed);
         let too_many_failed = failed.saturating_mul(nth) > self.most_failures;
         let too_many_burnt = ended >= LEAST_ENDED
             && u64::from(burnt) * u64::from(nth) * 100 > u64::from(ended) * u64::from(self.most_burnt);
@@ -120,20 +124,31 @@ impl Guard {
             && now.saturating_duration_since(at) >= WINDOW
         {
             self.seconds.pop_front();
-            self.sum.failed -= signs.failed;
-            self.sum.burnt -= signs.burnt;
-            self.sum.confirmed -= signs.confirmed;
+            self.sum.failed = self.sum.failed.saturating_sub(signs.failed);
+            self.sum.burnt = self.sum.burnt.saturating_sub(signs.burnt);
+            self.sum.confirmed = self.sum.confirmed.saturating_sub(signs.confirmed);
         }
     }
 }
 
 impl Signs {
-    fn count(&mut self, sign: Sign) {
+    /// Adds others. What other instances tell may be any number.
+    pub(crate) fn add(&mut self, more: Self) {
+        self.failed = self.failed.saturating_add(more.failed);
+        self.burnt = self.burnt.saturating_add(more.burnt);
+        self.confirmed = self.confirmed.saturating_add(more.confirmed);
+    }
+}
+
+impl From<Sign> for Signs {
+    fn from(sign: Sign) -> Self {
+        let mut signs = Self::default();
         match sign {
-            Sign::FailedClaim => self.failed += 1,
-            Sign::Burnt => self.burnt += 1,
-            Sign::Confirmed => self.confirmed += 1,
+            Sign::FailedClaim => signs.failed = 1,
+            Sign::Burnt => signs.burnt = 1,
+            Sign::Confirmed => signs.confirmed = 1,
         }
+        signs
     }
 }
 
@@ -164,7 +179,7 @@ mod tests {
 
         fn signs(&mut self, sign: Sign, count: u32) {
             for _ in 0..count {
-                self.changes.extend(self.guard.handle_sign(sign, self.now));
+                self.changes.extend(self.guard.handle_signs(sign.into(), self.now));
             }
         }
 
@@ -236,6 +251,22 @@ mod tests {
         assert!(bench.guard.bits().is_some());
         bench.pass(1);
         assert_eq!((bench.guard.bits(), bench.changes.as_slice()), (None, &[Change::Up, Change::Down][..]));
+    }
+
+    #[test]
+    fn what_other_instances_tell_counts_and_no_number_of_theirs_is_too_large() {
+        let mut bench = Bench::new();
+        let most = Signs { failed: u32::MAX, burnt: u32::MAX, confirmed: u32::MAX };
+        for signs in
+            [Signs { failed: 30, ..Signs::default() }, Signs { failed: 31, ..Signs::default() }, most, most]
+        {
+            bench.changes.extend(bench.guard.handle_signs(signs, bench.now));
+        }
+        assert_eq!(bench.changes, [Change::Up]);
+        bench.pass(60);
+        bench.pass(300);
+        assert_eq!(bench.changes, [Change::Up, Change::Down]);
+        assert_eq!(bench.guard.sum, Signs::default());
     }
 
     #[test]

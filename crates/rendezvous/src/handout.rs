@@ -1,21 +1,26 @@
 //! The servers that one client is told when it is paired, beside those that everybody is: where this server itself answers
-//! STUN, at the name by which the client came, and TURN servers with a credential of its own.
+//! STUN, at the name by which the client came, TURN servers with a credential of its own, and what it joins the record relay
+//! with.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::OnceLock;
 use std::time::SystemTime;
 
-use wire::signaling::{IceServer, ServerMessage};
+use wire::signaling::{IceServer, ServerMessage, Ticket};
 
+use self::ticket::Tickets;
 use self::turn::Turn;
 use crate::config::Config;
 
+mod ticket;
 mod turn;
 
 /// What there is to hand out.
 #[derive(Debug)]
 pub(crate) struct Handout {
     turn: Option<Turn>,
+    /// For the record relay, where it is offered.
+    tickets: Option<Tickets>,
     /// On which ports this server answers STUN, once it does.
     stun_ports: OnceLock<Vec<u16>>,
     /// By which a socket gets a name at the TURN server that tells nothing of it here.
@@ -25,7 +30,22 @@ pub(crate) struct Handout {
 impl Handout {
     /// What `config` says, without STUN of this server's own.
     pub(crate) fn new(config: &Config) -> Self {
-        Self { turn: Turn::new(config), stun_ports: OnceLock::new(), salt: RandomState::new() }
+        Self {
+            turn: Turn::new(config),
+            tickets: Tickets::new(config),
+            stun_ports: OnceLock::new(),
+            salt: RandomState::new(),
+        }
+    }
+
+    /// Whether the record relay is offered.
+    pub(crate) fn offers_relay(&self) -> bool {
+        self.tickets.is_some()
+    }
+
+    /// Whether whoever shows this may join the record relay.
+    pub(crate) fn admits(&self, ticket: &Ticket, now: SystemTime) -> bool {
+        self.tickets.as_ref().is_some_and(|tickets| tickets.admits(ticket, now))
     }
 
     /// From now on this server answers STUN on `ports`. Only the first call counts.
@@ -42,7 +62,8 @@ impl Handout {
         host: Option<&str>,
         now: SystemTime,
     ) {
-        let ServerMessage::Paired { ice_servers, .. } = message else { return };
+        let ServerMessage::Paired { ice_servers, relay, .. } = message else { return };
+        *relay = self.tickets.as_ref().map(|tickets| tickets.issue(now));
         let ports = self.stun_ports.get().filter(|ports| !ports.is_empty());
         if let (Some(host), Some(ports)) = (host, ports) {
             let urls = ports.iter().map(|port| format!("stun:{host}:{port}")).collect();
@@ -77,7 +98,8 @@ mod tests {
     use super::*;
 
     fn paired(handout: &Handout, socket: u64, host: Option<&str>) -> Vec<IceServer> {
-        let mut message = ServerMessage::Paired { door: Door::Typed, attempt: 1, ice_servers: Vec::new() };
+        let mut message =
+            ServerMessage::Paired { door: Door::Typed, attempt: 1, ice_servers: Vec::new(), relay: None };
         handout.complete(&mut message, socket, host, SystemTime::now());
         let ServerMessage::Paired { ice_servers, .. } = message else { unreachable!() };
         ice_servers

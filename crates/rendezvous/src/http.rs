@@ -18,9 +18,10 @@ use axum::routing::any;
 use crate::client_ip::{Client, Via};
 use crate::config::Config;
 use crate::hub::{Hub, Rejected};
+use crate::limits::gate::Pass;
 use crate::metrics::TurnedAway;
 use crate::origin::{self, Scheme};
-use crate::{handout, operations, page, routing, socket};
+use crate::{carrier, handout, operations, page, routing, socket};
 
 /// A rendezvous that any axum application can take in. Clones are handles on the same one.
 ///
@@ -46,7 +47,7 @@ impl Rendezvous {
         Self { hub: Arc::new(Hub::new(config)), warned: Arc::default() }
     }
 
-    /// Its routes: `/v1/socket`, `/healthz`, `/readyz`, and the page for everything else. May be nested under any path that
+    /// Its routes: `/v1/socket`, `/v1/relay/…` where the record relay is offered, `/healthz`, `/readyz`, and the page for everything else. May be nested under any path that
     /// ends in a slash: the page's addresses are relative.
     ///
     /// Requests must carry `ConnectInfo<SocketAddr>`; without it they are answered with 500, since nobody could be
@@ -54,11 +55,21 @@ impl Rendezvous {
     pub fn router(&self) -> Router {
         Router::new()
             .route("/v1/socket", any(upgrade))
+            .merge(self.relay_routes())
             .merge(operations::probes().with_state(Arc::clone(&self.hub)))
             .route("/", any(page::serve))
             .fallback(page::serve)
             .layer(middleware::from_fn_with_state(self.clone(), guard))
             .with_state(self.clone())
+    }
+
+    /// The record relay, where it is offered; without it its address is one of many at which there is nothing.
+    fn relay_routes(&self) -> Router<Self> {
+        if self.hub.handout.offers_relay() {
+            Router::new().route("/v1/relay/{name}", any(upgrade_relay))
+        } else {
+            Router::new()
+        }
     }
 
     /// What its operator asks for: `/metrics` (Prometheus), `/stats` (JSON), `/healthz`, `/readyz`. It names nobody, but what
@@ -158,32 +169,66 @@ async fn upgrade(
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
-    let metrics = &rendezvous.hub.metrics;
-    if !origin::is_allowed(&headers, scheme, &rendezvous.config().allowed_origins) {
-        metrics.count_turned_away(TurnedAway::Origin);
-        return StatusCode::FORBIDDEN.into_response();
-    }
-    let upgrade = match upgrade {
-        Ok(upgrade) => upgrade,
-        Err(rejection) => return rejection.into_response(),
-    };
-    let hub = Arc::clone(&rendezvous.hub);
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let host = host.and_then(handout::host_name).map(str::to_owned);
-    match hub.admit(client.key) {
-        Ok(pass) => socket::sized(upgrade).on_upgrade(async move |socket| {
-            let connection = hub.connect(client.key, pass, host);
-            // Boxed, or it would be in the task once for every future that holds it: 20 KiB instead of 5.
-            hub.own(Box::pin(socket::run(socket, connection))).await;
-        }),
+    let admitted = admit(&rendezvous, client, (scheme, &headers), upgrade);
+    let (upgrade, pass) = match admitted {
+        Ok(admitted) => admitted,
+        Err(refusal) => return refusal,
+    };
+    let hub = Arc::clone(&rendezvous.hub);
+    socket::sized(upgrade).on_upgrade(async move |socket| {
+        let connection = hub.connect(client.key, pass, host);
+        // Boxed, or it would be in the task once for every future that holds it: 20 KiB instead of 5.
+        hub.own(Box::pin(socket::run(socket, connection))).await;
+    })
+}
+
+/// The same for the record relay.
+async fn upgrade_relay(
+    State(rendezvous): State<Rendezvous>,
+    Extension(client): Extension<Client>,
+    Extension(scheme): Extension<Scheme>,
+    headers: HeaderMap,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Response {
+    let admitted = admit(&rendezvous, client, (scheme, &headers), upgrade);
+    let (upgrade, pass) = match admitted {
+        Ok(admitted) => admitted,
+        Err(refusal) => return refusal,
+    };
+    let hub = Arc::clone(&rendezvous.hub);
+    carrier::sized(upgrade).on_upgrade(async move |socket| {
+        hub.own(Box::pin(carrier::run(socket, Arc::clone(&hub), pass))).await;
+    })
+}
+
+/// Whether a WebSocket may be opened: what to open it with, or the answer that says why not.
+#[expect(clippy::result_large_err, reason = "one of the two is answered at once")]
+fn admit(
+    rendezvous: &Rendezvous,
+    client: Client,
+    (scheme, headers): (Scheme, &HeaderMap),
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Result<(WebSocketUpgrade, Pass), Response> {
+    let metrics = &rendezvous.hub.metrics;
+    if !origin::is_allowed(headers, scheme, &rendezvous.config().allowed_origins) {
+        metrics.count_turned_away(TurnedAway::Origin);
+        return Err(StatusCode::FORBIDDEN.into_response());
+    }
+    let upgrade = upgrade.map_err(IntoResponse::into_response)?;
+    match rendezvous.hub.admit(client.key) {
+        Ok(pass) => Ok((upgrade, pass)),
         Err(Rejected::Client(denied)) => {
             metrics.count_turned_away(TurnedAway::Client);
             let seconds = denied.retry_after.map_or(1, |wait| wait.as_secs() + 1);
-            (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, seconds.to_string())]).into_response()
+            let refusal = (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, seconds.to_string())]);
+            Err(refusal.into_response())
         }
         Err(Rejected::Server) => {
             metrics.count_turned_away(TurnedAway::Server);
-            (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "5")]).into_response()
+            let refusal = (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "5")]);
+            Err(refusal.into_response())
         }
     }
 }

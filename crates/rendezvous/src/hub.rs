@@ -18,7 +18,7 @@ use wire::signaling::{CloseReason, ServerMessage};
 pub(crate) use self::connection::Connection;
 use crate::client_ip::ClientKey;
 use crate::config::Config;
-use crate::guard::{Change, Guard, Sign};
+use crate::guard::{Change, Guard, Sign, Signs};
 use crate::handout::Handout;
 use crate::limits::gate::{Full, Gate, Pass};
 use crate::limits::{Denied, Limits, Request, TokioClock};
@@ -26,6 +26,7 @@ use crate::mesh::{Job, Mesh};
 use crate::metrics::{Metrics, Moment, Stats};
 use crate::outbox::Outbox;
 use crate::registry::{Action, ConnectionId, Entropy, Fault, Registry, Tally};
+use crate::relay::Relays;
 use crate::shrink::Shrink;
 
 /// One rendezvous at work.
@@ -39,6 +40,8 @@ pub(crate) struct Hub {
     pub(crate) metrics: Metrics,
     /// What each client is told when it is paired.
     pub(crate) handout: Handout,
+    /// The sessions whose records pass through here.
+    pub(crate) relays: Arc<Relays>,
     /// The other instances, if there are any.
     pub(crate) mesh: Option<Arc<Mesh>>,
     state: Mutex<State>,
@@ -81,6 +84,7 @@ impl Hub {
             limits: Limits::new(&config.limits, TokioClock),
             metrics: Metrics::new(now()),
             handout: Handout::new(&config),
+            relays: Relays::new(&config),
             mesh: Mesh::new(&config, system_entropy()),
             gate: Gate::new(config.limits.sockets, config.limits.sockets_per_client),
             state: Mutex::new(State {
@@ -171,6 +175,7 @@ impl Hub {
     /// Tells every client that the server goes away, waits until they are gone, and stops those that are not by then.
     pub(crate) async fn drain(&self, deadline: Duration) {
         self.draining.cancel();
+        self.relays.drain();
         self.say_goodbye();
         self.sockets.close();
         let gone = async {
@@ -240,7 +245,22 @@ impl Hub {
     fn moment(&self) -> Moment {
         let state = self.state();
         let (sockets, census) = (state.outboxes.len(), state.registry.census());
-        Moment { sockets, census, is_guarded: state.guard.bits().is_some() }
+        let is_guarded = state.guard.bits().is_some();
+        drop(state);
+        Moment { sockets, census, is_guarded, relays: self.relays.in_use() }
+    }
+
+    /// Counts what another instance tells of its last second.
+    pub(crate) fn handle_signs(&self, signs: Signs) {
+        self.state().handle_signs(signs);
+    }
+
+    /// Counts a sign here, and for the other instances.
+    fn count_sign(&self, state: &mut State, sign: Sign) {
+        state.handle_signs(sign.into());
+        if let Some(mesh) = &self.mesh {
+            mesh.count_sign(sign);
+        }
     }
 
     /// Starts the driver with the first socket, because only then there is sure to be a runtime.
@@ -262,6 +282,7 @@ impl Hub {
     /// Forgets clients that are as good as new, and gives back what those needed who are gone.
     fn sweep(&self) {
         self.limits.sweep();
+        self.relays.shrink(now());
         let mut state = self.state();
         state.outboxes.shrink_if_sparse();
         state.registry.shrink(now());
@@ -306,14 +327,14 @@ impl Hub {
                         mesh.do_later(Job::Count(client, fault));
                     }
                     if fault == Fault::FailedClaim {
-                        state.handle_sign(Sign::FailedClaim);
+                        self.count_sign(state, Sign::FailedClaim);
                     }
                 }
                 Action::Count(tally) => {
                     self.metrics.count(tally);
                     match tally {
-                        Tally::Confirmed(_) => state.handle_sign(Sign::Confirmed),
-                        Tally::WrongCode(_) => state.handle_sign(Sign::Burnt),
+                        Tally::Confirmed(_) => self.count_sign(state, Sign::Confirmed),
+                        Tally::WrongCode(_) => self.count_sign(state, Sign::Burnt),
                         Tally::Paired(_) | Tally::SoftDrop(_) | Tally::Reported { .. } => {}
                     }
                 }
@@ -343,8 +364,8 @@ impl Hub {
 }
 
 impl State {
-    fn handle_sign(&mut self, sign: Sign) {
-        let change = self.guard.handle_sign(sign, now());
+    fn handle_signs(&mut self, signs: Signs) {
+        let change = self.guard.handle_signs(signs, now());
         self.handle_guard(change);
     }
 

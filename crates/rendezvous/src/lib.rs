@@ -62,11 +62,14 @@ mod outbox;
 
 mod mesh;
 
+mod relay;
+
 mod hub;
 
 mod routing;
 mod toll;
 
+mod carrier;
 mod origin;
 mod page;
 mod socket;
@@ -85,6 +88,6 @@ pub use config::{Config, ConfigError, Limits, ParseRateError, Rate, Times, TlsFi
 pub use health::check as healthcheck;
 pub use http::{Rendezvous, router};
 pub use ice::IceError;
-pub use redis_address::{ParseRedisAddressError, RedisAddress};
+pub use redis_address::{AuthoritiesError, ParseRedisAddressError, RedisAddress};
 pub use server::{BindError, Server, ServerHandle};
 pub use tls::TlsError;

@@ -55,10 +55,16 @@ struct Args {
     /// File with the secret that the TURN servers share with this one; or `RENDEZVOUS_TURN_SECRET`
     #[arg(long, value_name = "FILE")]
     turn_secret_file: Option<PathBuf>,
+    /// Do not pass on sealed records for pairs that find no other path
+    #[arg(long)]
+    no_record_relay: bool,
     /// Redis or Valkey that several instances share their sessions through, such as <redis://127.0.0.1:6379>; `rediss:`
     /// is TLS, `unix:` a socket. With a password, better in the environment (`RENDEZVOUS_REDIS`)
     #[arg(long, value_name = "URL")]
     redis: Option<String>,
+    /// File with the certificates of the authorities that may vouch for it, in PEM [default: the public ones]
+    #[arg(long, value_name = "FILE")]
+    redis_ca_file: Option<PathBuf>,
     /// What clients must know to create a session. In the environment (`RENDEZVOUS_TOKEN`) it is out of sight of `ps`
     #[arg(long, value_name = "SECRET")]
     token: Option<String>,
@@ -144,6 +150,9 @@ fn flags(args: &Args) -> Result<Vec<toml::Table>, Box<dyn Error>> {
     if let Some(redis) = &args.redis {
         set("redis", redis.clone().into());
     }
+    if let Some(path) = &args.redis_ca_file {
+        set("redis_ca_file", path.to_str().ok_or("a path has to be UTF-8")?.into());
+    }
     if let Some(token) = &args.token {
         set("token", token.clone().into());
     }
@@ -161,6 +170,9 @@ fn flags(args: &Args) -> Result<Vec<toml::Table>, Box<dyn Error>> {
     }
     if let Some(path) = &args.turn_secret_file {
         set("turn_secret_file", path.to_str().ok_or("a path has to be UTF-8")?.into());
+    }
+    if args.no_record_relay {
+        set("record_relay", false.into());
     }
     if !args.stun.is_empty() {
         let server = toml::Table::from_iter([("urls".to_owned(), args.stun.clone().into())]);

@@ -20,6 +20,7 @@ use self::record::{RESTING, Record};
 use self::store::{Down, Store};
 use crate::client_ip::ClientKey;
 use crate::config::Config;
+use crate::guard::Signs;
 use crate::registry::{DoorName, Entropy, Fault, Portable, Shared};
 
 mod counters;
@@ -84,6 +85,8 @@ struct State {
     is_listening: bool,
     /// When this instance heard itself last.
     echoed: Instant,
+    /// What the others have not been told of yet.
+    signs: Signs,
 }
 
 /// A link's place among those of this instance, given back when dropped.
@@ -131,6 +134,7 @@ impl Mesh {
                 was_ready: false,
                 is_listening: false,
                 echoed: now(),
+                signs: Signs::default(),
             }),
             deaths: watch::Sender::new(0),
             opened: Notify::new(),

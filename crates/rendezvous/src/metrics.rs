@@ -29,6 +29,10 @@ pub(crate) struct Metrics {
     stun: IntCounterVec,
     relayed_frames: IntCounter,
     relayed_bytes: IntCounter,
+    relays: IntGauge,
+    relay_records: IntCounter,
+    relay_bytes: IntCounter,
+    relay_ends: IntCounterVec,
     delivery: Histogram,
 }
 
@@ -45,6 +49,8 @@ pub(crate) struct Stats {
     wrong_codes: u64,
     relayed_frames: u64,
     relayed_bytes: u64,
+    relays: usize,
+    relay_bytes: u64,
     is_guarded: bool,
 }
 
@@ -64,6 +70,8 @@ pub(crate) struct Moment {
     pub(crate) census: Census,
     /// Whether the guard is up.
     pub(crate) is_guarded: bool,
+    /// Sessions at the record relay.
+    pub(crate) relays: usize,
 }
 
 /// How a challenge went.
@@ -150,6 +158,17 @@ impl Metrics {
             ),
             relayed_frames: counter("rendezvous_relayed_frames_total", "Frames passed on."),
             relayed_bytes: counter("rendezvous_relayed_bytes_total", "Bytes of bodies passed on."),
+            relays: gauge("rendezvous_relay_sessions", "Sessions at the record relay."),
+            relay_records: counter(
+                "rendezvous_relay_records_total",
+                "Sealed records that the relay took in.",
+            ),
+            relay_bytes: counter("rendezvous_relay_bytes_total", "Bytes of them."),
+            relay_ends: counters(
+                "rendezvous_relay_ends_total",
+                "How sockets at the record relay ended.",
+                &["reason"],
+            ),
             delivery: Histogram::with_opts(delivery.buckets(BUCKETS.to_vec())).expect(CONSTANT),
             registry,
         };
@@ -158,7 +177,7 @@ impl Metrics {
     }
 
     fn register(&self) {
-        let all: [Box<dyn prometheus::core::Collector>; 14] = [
+        let all: [Box<dyn prometheus::core::Collector>; 18] = [
             Box::new(self.sockets.clone()),
             Box::new(self.sessions.clone()),
             Box::new(self.meetings.clone()),
@@ -172,6 +191,10 @@ impl Metrics {
             Box::new(self.stun.clone()),
             Box::new(self.relayed_frames.clone()),
             Box::new(self.relayed_bytes.clone()),
+            Box::new(self.relays.clone()),
+            Box::new(self.relay_records.clone()),
+            Box::new(self.relay_bytes.clone()),
+            Box::new(self.relay_ends.clone()),
             Box::new(self.delivery.clone()),
         ];
         for collector in all {
@@ -222,6 +245,22 @@ impl Metrics {
         }
     }
 
+    /// Counts a client that the record relay does not let in.
+    pub(crate) fn count_refusal(&self, reason: CloseReason) {
+        self.refusals.with_label_values(&[reason_name(reason)]).inc();
+    }
+
+    /// Counts a record at the relay.
+    pub(crate) fn count_relayed_record(&self, len: usize) {
+        self.relay_records.inc();
+        self.relay_bytes.inc_by(u64::try_from(len).unwrap_or(u64::MAX));
+    }
+
+    /// Counts the end of a socket at the relay.
+    pub(crate) fn count_relay_end(&self, reason: CloseReason) {
+        self.relay_ends.with_label_values(&[reason_name(reason)]).inc();
+    }
+
     /// Counts somebody who got no socket.
     pub(crate) fn count_turned_away(&self, why: TurnedAway) {
         let reason = match why {
@@ -262,7 +301,8 @@ impl Metrics {
     /// All of it as text: <https://prometheus.io/docs/instrumenting/exposition_formats/>, version 0.0.4.
     pub(crate) fn text(&self, moment: Moment) -> String {
         let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
-        let Moment { sockets, census, is_guarded } = moment;
+        let Moment { sockets, census, is_guarded, relays } = moment;
+        self.relays.set(number(relays));
         self.sockets.set(number(sockets));
         self.meetings.set(number(census.meetings));
         self.guard.set(is_guarded.into());
@@ -279,7 +319,7 @@ impl Metrics {
 
     /// The same in short.
     pub(crate) fn stats(&self, moment: Moment, now: Instant) -> Stats {
-        let Moment { sockets, census, is_guarded } = moment;
+        let Moment { sockets, census, is_guarded, relays } = moment;
         let doors = [Door::Typed, Door::Link].map(name_of);
         let ended = |outcome: &str| -> u64 {
             doors.iter().map(|door| self.attempts.with_label_values(&[*door, outcome]).get()).sum()
@@ -299,6 +339,8 @@ impl Metrics {
             wrong_codes: ended("wrong_code"),
             relayed_frames: self.relayed_frames.get(),
             relayed_bytes: self.relayed_bytes.get(),
+            relays,
+            relay_bytes: self.relay_bytes.get(),
             is_guarded,
         }
     }
@@ -338,12 +380,13 @@ fn reason_name(reason: CloseReason) -> &'static str {
         CloseReason::Expired => "expired",
         CloseReason::Replaced => "replaced",
         CloseReason::GoingAway => "going_away",
-        CloseReason::Gone
-        | CloseReason::WrongCode
+        CloseReason::Gone => "gone",
+        CloseReason::Quota => "quota",
+        CloseReason::SlowReader => "slow_reader",
+        CloseReason::WrongCode
         | CloseReason::Exhausted
         | CloseReason::OtherDoor
         | CloseReason::ConfirmTimeout
-        | CloseReason::SlowReader
         | CloseReason::Unknown
         | _ => "other",
     }
@@ -366,6 +409,7 @@ mod tests {
         sockets: 3,
         census: Census { waiting: 2, pairing: 1, confirmed: 0, meetings: 4 },
         is_guarded: true,
+        relays: 1,
     };
 
     #[test]
@@ -377,6 +421,8 @@ mod tests {
         metrics.count_work(Work::Asked);
         metrics.count_turned_away(TurnedAway::Origin);
         metrics.observe_delivery(Duration::from_micros(80));
+        metrics.count_relayed_record(66_000);
+        metrics.count_relay_end(CloseReason::Quota);
         let (door, attempt) = (Door::Typed, 1);
         metrics.count_delivery(&ServerMessage::Relay { door, attempt, body: Body::from_bytes(&[0; 3]) });
         let reason = CloseReason::NoSuchCode;
@@ -395,6 +441,9 @@ mod tests {
             "rendezvous_refusals_total{reason=\"origin\"} 1",
             "rendezvous_refusals_total{reason=\"no_such_code\"} 1",
             "rendezvous_relayed_bytes_total 4",
+            "rendezvous_relay_sessions 1",
+            "rendezvous_relay_bytes_total 66000",
+            "rendezvous_relay_ends_total{reason=\"quota\"} 1",
             "rendezvous_delivery_seconds_bucket{le=\"0.0001\"} 1",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} in\n{text}");

@@ -12,12 +12,20 @@ use crate::client_ip::ClientKey;
 use crate::hub::Hub;
 use crate::limits::slots::Slots;
 use crate::metrics::Stun;
-use crate::stun;
+use crate::stun::{self, Elsewhere};
 
 /// One bound socket. Nothing is answered until [`Responder::run`] does.
 #[derive(Debug)]
 pub(crate) struct Responder {
-    socket: UdpSocket,
+    socket: Bound,
+    /// The other sockets of this server, for whoever wants its answer from one of them.
+    others: Vec<Bound>,
+}
+
+/// A socket and where it is bound.
+#[derive(Clone, Debug)]
+struct Bound {
+    socket: Arc<UdpSocket>,
     local_addr: SocketAddr,
 }
 
@@ -33,12 +41,21 @@ impl Responder {
         }
         let socket = bound?;
         let local_addr = socket.local_addr()?;
-        Ok(Self { socket, local_addr })
+        Ok(Self { socket: Bound { socket: Arc::new(socket), local_addr }, others: Vec::new() })
+    }
+
+    /// Makes known to each which others there are.
+    pub(crate) fn introduce(responders: &mut [Self]) {
+        let all: Vec<Bound> = responders.iter().map(|responder| responder.socket.clone()).collect();
+        for responder in responders {
+            let is_other = |bound: &&Bound| bound.local_addr != responder.socket.local_addr;
+            responder.others = all.iter().filter(is_other).cloned().collect();
+        }
     }
 
     /// Where it is bound; with the port that was given for port 0.
     pub(crate) fn local_addr(&self) -> SocketAddr {
-        self.local_addr
+        self.socket.local_addr
     }
 
     /// Answers for as long as it is polled. What cannot be sent at once is lost, as a datagram may be, so that nothing queues.
@@ -48,13 +65,14 @@ impl Responder {
         // One byte more than is looked at: a longer datagram is seen to be one.
         let mut buffer = [0; stun::MAX_REQUEST_LEN + 1];
         loop {
-            let Ok((len, from)) = self.socket.recv_from(&mut buffer).await else {
+            let Ok((len, from)) = self.socket.socket.recv_from(&mut buffer).await else {
                 // Some systems report here that an earlier answer could not be delivered.
                 time::sleep(PAUSE).await;
                 continue;
             };
             let now = time::Instant::now().into_std();
-            let answer = buffer.get(..len).and_then(|request| stun::answer(request, from));
+            let has = |elsewhere| self.other(elsewhere).is_some();
+            let answer = buffer.get(..len).and_then(|request| stun::answer(request, from, has));
             let outcome = match answer {
                 None => Stun::Ignored,
                 Some(_)
@@ -62,13 +80,24 @@ impl Responder {
                 {
                     Stun::Limited
                 }
-                Some(answer) => {
-                    let _ = self.socket.try_send_to(&answer, from);
+                Some((answer, elsewhere)) => {
+                    let at = self.other(elsewhere).unwrap_or(&self.socket);
+                    let _ = at.socket.try_send_to(&answer, from);
                     Stun::Answered
                 }
             };
             hub.metrics.count_stun(outcome);
         }
+    }
+
+    /// The socket that differs from this one in exactly this.
+    fn other(&self, elsewhere: Elsewhere) -> Option<&Bound> {
+        let own = self.socket.local_addr;
+        self.others.iter().find(|Bound { local_addr, .. }| {
+            let differs =
+                Elsewhere { address: local_addr.ip() != own.ip(), port: local_addr.port() != own.port() };
+            differs == elsewhere && local_addr.is_ipv4() == own.is_ipv4()
+        })
     }
 }
 

@@ -313,6 +313,7 @@ async fn answer_stun(addresses: &[SocketAddr]) -> Result<Vec<Responder>, BindErr
         let responder = Responder::bind(address).await;
         bound.push(responder.map_err(|source| BindError::Listen { address, source })?);
     }
+    Responder::introduce(&mut bound);
     Ok(bound)
 }
 

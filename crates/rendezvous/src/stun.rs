@@ -1,4 +1,5 @@
-//! Tells whoever asks which address it asks from: the Binding method of STUN (RFC 8489), and nothing else of it.
+//! Tells whoever asks which address it asks from: the Binding method of STUN (RFC 8489), and of RFC 5780 what shows a client
+//! whom its router lets in: an answer from elsewhere. Nothing else of either.
 //!
 //! Sans-IO: a datagram in, a datagram out. No state, no authentication, no fingerprint; what is not a Binding request is
 //! not answered at all. An answer is at most [`MAX_ANSWER_LEN`] bytes, so that this server is of no use to somebody who
@@ -6,24 +7,42 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-/// Answers `request`, which came from `from`; `None` for everything that is not to be answered.
+/// Answers `request`, which came from `from`; `None` for everything that is not to be answered. `has` says whether there is a
+/// socket to answer from that differs in this way from the one that was asked.
 ///
 /// A request with attributes that it demands to be understood and that RFC 8489 does not know gets the error 420, which names
-/// the first four of them.
+/// the first four of them; so does one for an answer from a socket that there is not.
 ///
-/// Source: RFC 8489 §5 (header), §6.3.1 (requests), §14.2, §14.8, §14.13.
-pub(crate) fn answer(request: &[u8], from: SocketAddr) -> Option<Vec<u8>> {
+/// Source: RFC 8489 §5 (header), §6.3.1 (requests), §14.2, §14.8, §14.13; RFC 5780 §6.1, §7.2.
+pub(crate) fn answer(
+    request: &[u8],
+    from: SocketAddr,
+    has: impl FnOnce(Elsewhere) -> bool,
+) -> Option<(Vec<u8>, Elsewhere)> {
     let header = Header::parse(request)?;
-    let unknown = unknown_attributes(request.get(HEADER_LEN..)?)?;
+    let Attributes { mut unknown, elsewhere } = attributes(request.get(HEADER_LEN..)?)?;
+    let is_had = elsewhere == Elsewhere::default() || has(elsewhere);
+    if !is_had && unknown.len() < MAX_UNKNOWN {
+        unknown.push(CHANGE_REQUEST);
+    }
     let mut answer = Answer::new(&header, unknown.is_empty());
     if unknown.is_empty() {
         answer.push_address(&header, from);
-    } else {
-        answer.push(ERROR_CODE, &[0, 0, 4, 20]);
-        let types: Vec<u8> = unknown.iter().flat_map(|kind| kind.to_be_bytes()).collect();
-        answer.push(UNKNOWN_ATTRIBUTES, &types);
+        return Some((answer.finish(), elsewhere));
     }
-    Some(answer.finish())
+    answer.push(ERROR_CODE, &[0, 0, 4, 20]);
+    let types: Vec<u8> = unknown.iter().flat_map(|kind| kind.to_be_bytes()).collect();
+    answer.push(UNKNOWN_ATTRIBUTES, &types);
+    Some((answer.finish(), Elsewhere::default()))
+}
+
+/// In what an answer is to come from another socket than the one that was asked. By default in nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Elsewhere {
+    /// It has another address.
+    pub(crate) address: bool,
+    /// It has another port.
+    pub(crate) port: bool,
 }
 
 /// Longest request that is looked at, in bytes: what fits every IPv4 path (RFC 8489 §6.1).
@@ -51,21 +70,33 @@ impl Header {
     }
 }
 
-/// The types, at most [`MAX_UNKNOWN`], that a request demands to be understood and RFC 8489 does not define; `None` for
-/// attributes that do not fit their message.
-fn unknown_attributes(mut body: &[u8]) -> Option<Vec<u16>> {
-    let mut unknown = Vec::new();
+/// What matters of a request's attributes.
+#[derive(Default)]
+struct Attributes {
+    /// The types, at most [`MAX_UNKNOWN`], that it demands to be understood and nobody here does.
+    unknown: Vec<u16>,
+    /// From where it wants its answer.
+    elsewhere: Elsewhere,
+}
+
+/// Reads attributes; `None` for such as do not fit their message.
+fn attributes(mut body: &[u8]) -> Option<Attributes> {
+    let mut found = Attributes::default();
     while !body.is_empty() {
         let (kind, rest) = body.split_first_chunk()?;
         let (len, rest) = rest.split_first_chunk()?;
-        let padded = usize::from(u16::from_be_bytes(*len)).next_multiple_of(4);
-        body = rest.get(padded..)?;
+        let len = usize::from(u16::from_be_bytes(*len));
+        let value = rest.get(..len)?;
+        body = rest.get(len.next_multiple_of(4)..)?;
         let kind = u16::from_be_bytes(*kind);
-        if kind < OPTIONAL && !KNOWN.contains(&kind) && unknown.len() < MAX_UNKNOWN {
-            unknown.push(kind);
+        if let (CHANGE_REQUEST, &[.., flags]) = (kind, value) {
+            found.elsewhere =
+                Elsewhere { address: flags & CHANGE_ADDRESS != 0, port: flags & CHANGE_PORT != 0 };
+        } else if kind < OPTIONAL && !KNOWN.contains(&kind) && found.unknown.len() < MAX_UNKNOWN {
+            found.unknown.push(kind);
         }
     }
-    Some(unknown)
+    Some(found)
 }
 
 /// An answer under construction: its length is written last.
@@ -117,9 +148,14 @@ const BINDING_REQUEST: u16 = 0x0001;
 const BINDING_SUCCESS: u16 = 0x0101;
 const BINDING_ERROR: u16 = 0x0111;
 
+const CHANGE_REQUEST: u16 = 0x0003;
 const ERROR_CODE: u16 = 0x0009;
 const UNKNOWN_ATTRIBUTES: u16 = 0x000a;
 const XOR_MAPPED_ADDRESS: u16 = 0x0020;
+
+/// What a CHANGE-REQUEST asks for, in its last byte (RFC 5780 §7.2).
+const CHANGE_ADDRESS: u8 = 4;
+const CHANGE_PORT: u8 = 2;
 
 /// Attributes from here on may be skipped by whoever does not know them.
 const OPTIONAL: u16 = 0x8000;
@@ -158,8 +194,14 @@ mod tests {
         bytes
     }
 
+    /// By a server with one socket.
     fn answered(request: &[u8], from: &str) -> Option<Vec<u8>> {
-        answer(request, from.parse().unwrap())
+        Some(answer(request, from.parse().unwrap(), |_| false)?.0)
+    }
+
+    /// CHANGE-REQUEST with these flags.
+    fn change(flags: u8) -> Vec<u8> {
+        request(&[0x00, 0x03, 0, 4, 0, 0, 0, flags])
     }
 
     #[test]
@@ -192,10 +234,27 @@ mod tests {
 
     #[test]
     fn what_must_be_understood_and_is_not_is_named() {
-        // CHANGE-REQUEST, which would have this server answer from elsewhere.
-        let answer = answered(&request(&[0x00, 0x03, 0, 4, 0, 0, 0, 6]), "192.0.2.1:9").unwrap();
+        // RESPONSE-PORT, which would have this server answer to somebody else.
+        let answer = answered(&request(&[0x00, 0x27, 0, 4, 0, 9, 0, 0]), "192.0.2.1:9").unwrap();
         assert_eq!(answer[..2], BINDING_ERROR.to_be_bytes());
-        assert_eq!(answer[20..], [0, 9, 0, 4, 0, 0, 4, 20, 0, 10, 0, 2, 0, 3, 0, 0]);
+        assert_eq!(answer[20..], [0, 9, 0, 4, 0, 0, 4, 20, 0, 10, 0, 2, 0, 0x27, 0, 0]);
+    }
+
+    #[test]
+    fn an_answer_comes_from_elsewhere_where_there_is_such_a_socket_and_else_the_wish_is_named() {
+        let from = "192.0.2.1:9".parse().unwrap();
+        let other_port = Elsewhere { address: false, port: true };
+        let plain = answered(&request(&[]), "192.0.2.1:9").unwrap();
+        let has = |there: Elsewhere| move |wanted| wanted == there;
+        assert_eq!(answer(&change(2), from, has(other_port)), Some((plain.clone(), other_port)));
+        let other_address = Elsewhere { address: true, port: false };
+        assert_eq!(answer(&change(4), from, has(other_address)), Some((plain.clone(), other_address)));
+        assert_eq!(answer(&change(0), from, |_| false), Some((plain, Elsewhere::default())));
+        for flags in [4, 6] {
+            let (refused, elsewhere) = answer(&change(flags), from, has(other_port)).unwrap();
+            assert_eq!(refused[20..], [0, 9, 0, 4, 0, 0, 4, 20, 0, 10, 0, 2, 0, 3, 0, 0]);
+            assert_eq!(elsewhere, Elsewhere::default(), "by the socket that was asked");
+        }
     }
 
     #[test]

@@ -213,6 +213,23 @@ async fn wrong_guesses_at_one_instance_count_at_all() {
 }
 
 #[tokio::test]
+async fn guesses_that_are_spread_over_the_instances_raise_the_guard_of_all() {
+    let redis = Redis::start();
+    let mut config = config(&redis);
+    (config.limits.guard_failures, config.limits.guard_bits) = (8, 4);
+    let [a, b, c] = instances_of(config).await;
+    // Five at each are too few for either alone.
+    for server in [&a, &b].repeat(5) {
+        let mut guesser = server.connect().await;
+        guesser.claim(unknown_nameplate()).await;
+        guesser.refused(CloseReason::NoSuchCode).await;
+    }
+    for server in [&a, &b, &c] {
+        redis_server::until_guarded(server).await;
+    }
+}
+
+#[tokio::test]
 async fn sessions_opened_at_one_instance_count_at_all() {
     let redis = Redis::start();
     let mut config = config(&redis);

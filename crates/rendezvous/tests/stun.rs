@@ -83,6 +83,26 @@ async fn a_client_learns_its_address_at_two_ports_and_pairs_are_told_of_both() {
 }
 
 #[tokio::test]
+async fn who_asks_for_an_answer_from_another_port_gets_it_from_there() {
+    let mut config = Config::default();
+    config.stun_listen = vec![anywhere(), anywhere()];
+    let server = TestServer::start(config).await;
+    let [first, second] = [0, 1].map(|index| server.stun_addrs[index]);
+    let asker = UdpSocket::bind(anywhere()).await.unwrap();
+    let mut heard = [0; 600];
+    for (flags, expected, from) in [(0, 1, first), (2, 1, second), (4, 0x11, first)] {
+        // CHANGE-REQUEST (RFC 5780 §7.2): nothing, the port, the address, of which there is one.
+        let wish = [0, 3, 0, 4, 0, 0, 0, flags];
+        let mut asked = [request(7), wish.to_vec()].concat();
+        asked[3] = 8;
+        asker.send_to(&asked, first).await.unwrap();
+        let hearing = timeout(Duration::from_secs(10), asker.recv_from(&mut heard));
+        let (_, heard_from) = hearing.await.unwrap().unwrap();
+        assert_eq!((&heard[..2], heard_from), (&[1, expected][..], from), "{flags}");
+    }
+}
+
+#[tokio::test]
 async fn garbage_is_not_answered_and_holds_nobody_up() {
     let mut config = Config::default();
     config.stun_listen = vec![anywhere()];

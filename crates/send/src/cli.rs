@@ -1,5 +1,7 @@
 //! What was typed. What it means is decided by [`crate::config`] and [`Args::into_command`].
 
+mod documents;
+
 use std::ffi::OsString;
 use std::fmt;
 use std::net::SocketAddr;
@@ -12,6 +14,9 @@ use wire::code::Code;
 use crate::config::{Layer, ServerUrl, StunUrl, Token};
 use crate::report::Secret;
 
+pub use clap_complete::Shell;
+pub use documents::{completions, manual};
+
 /// Send files to another machine: no account, nothing to set up.
 ///
 /// `send` shows a short code and a QR code. Type the code on the other machine, or scan the QR code with a phone, and the
@@ -19,7 +24,7 @@ use crate::report::Secret;
 #[derive(Parser)]
 #[command(name = "send", version, arg_required_else_help = true, after_long_help = EXAMPLES)]
 #[command(
-    override_usage = "send [OPTIONS] <PATH>...\n       send receive [OPTIONS] [CODE]\n       send serve [OPTIONS]"
+    override_usage = "send [OPTIONS] <PATH>...\n       send receive [OPTIONS] [CODE]\n       send doctor [OPTIONS]\n       send serve [OPTIONS]"
 )]
 pub struct Args {
     #[command(subcommand)]
@@ -51,6 +56,20 @@ enum Subcommand {
         /// The code, such as 48-2093, or the link; `-` reads it from standard input
         code: Option<String>,
     },
+    /// Find out whether sending and receiving works here, and what to do if not
+    ///
+    /// Looks at the disk, the network, the server and the ways to other machines, with the settings that a transfer would have,
+    /// and ends with a whole transfer from this machine to itself. Nothing is left of it.
+    Doctor,
+    /// Print a script that completes commands and flags in a shell
+    ///
+    /// Where it goes is the shell's matter; for bash: send completions bash > ~/.local/share/bash-completion/completions/send
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Print the manual page: send man | man -l -
+    Man,
     /// Run a rendezvous server: the meeting point for senders and receivers
     Serve {
         // Not as a comment of documentation, where an address in brackets would be a link.
@@ -159,8 +178,14 @@ pub enum Command {
     Send(Vec<PathBuf>),
     /// Receive with this code or link.
     Receive(CodeSource),
+    /// Look at everything that a transfer needs.
+    Doctor,
     /// Run a rendezvous.
     Serve,
+    /// Print the script that completes commands in this shell.
+    Completions(Shell),
+    /// Print the manual page.
+    Manual,
 }
 
 /// Where the code to receive with comes from.
@@ -183,7 +208,13 @@ impl Args {
         let Flags { relay_only, no_relay, interface, ipv4, ipv6, .. } = &self.flags;
         let listen = match &self.subcommand {
             Some(Subcommand::Serve { listen }) => *listen,
-            Some(Subcommand::Receive { .. }) | None => None,
+            Some(
+                Subcommand::Receive { .. }
+                | Subcommand::Doctor
+                | Subcommand::Completions { .. }
+                | Subcommand::Man,
+            )
+            | None => None,
         };
         let given = |flag: &bool| flag.then_some(true);
         Layer {
@@ -247,6 +278,9 @@ impl Args {
                 "paths and a subcommand exclude each other: a file named like one is sent as ./receive",
             )),
             (Some(Subcommand::Serve { .. }), []) => Ok(Command::Serve),
+            (Some(Subcommand::Doctor), []) => Ok(Command::Doctor),
+            (Some(Subcommand::Completions { shell }), []) => Ok(Command::Completions(shell)),
+            (Some(Subcommand::Man), []) => Ok(Command::Manual),
             (Some(Subcommand::Receive { code }), []) => Ok(Command::Receive(code_source(code, var))),
         }
     }
@@ -285,6 +319,7 @@ Examples:
   send 48-2093                         the short form of `send receive 48-2093`
   send --server drop.example.org a.iso meet through a server, across networks
   send --json a.iso                    one JSON object per event, for programs
+  send doctor                          whether all that works here, and what to do if not
   send serve --listen 0.0.0.0:8080     run a server for the whole office
 
 Every long option can be set in the environment (--link-only as SEND_LINK_ONLY=1) and, without the
@@ -295,141 +330,4 @@ expired code, 5 no way to the other side or the server, 6 local file or disk err
 arrived is not what was sent, 130 interrupted.";
 
 #[cfg(test)]
-mod tests {
-    use std::cell::RefCell;
-    use std::collections::BTreeSet;
-
-    use super::*;
-    use crate::config::{Config, Format, Typed};
-
-    fn parse(arguments: &[&str]) -> Args {
-        Args::try_parse_from(std::iter::once(&"send").chain(arguments)).unwrap()
-    }
-
-    fn command(arguments: &[&str], files: &[&str]) -> Result<Command, String> {
-        let exists = |path: &Path| files.iter().any(|file| path == Path::new(file));
-        let parsed = Args::try_parse_from(std::iter::once(&"send").chain(arguments));
-        parsed.and_then(|args| args.into_command(exists, &|_| None)).map_err(|error| error.to_string())
-    }
-
-    fn receive(code: &str) -> Command {
-        Command::Receive(CodeSource::Argument(Secret::new(code)))
-    }
-
-    #[test]
-    fn the_definition_of_the_command_line_is_consistent() {
-        Args::command().debug_assert();
-    }
-
-    #[test]
-    fn paths_are_sent() {
-        let paths = vec![PathBuf::from("a.txt"), PathBuf::from("receive")];
-        assert_eq!(command(&["a.txt", "receive"], &[]), Ok(Command::Send(paths)));
-        let path = vec![PathBuf::from("./receive")];
-        assert_eq!(command(&["./receive"], &[]), Ok(Command::Send(path)));
-    }
-
-    #[test]
-    fn every_name_of_receive_receives() {
-        for name in ["receive", "recv", "rx", "get"] {
-            assert_eq!(command(&[name, "48-2093"], &[]), Ok(receive("48-2093")));
-            assert_eq!(command(&[name], &[]), Ok(Command::Receive(CodeSource::Prompt)));
-        }
-    }
-
-    #[test]
-    fn a_single_code_receives_unless_a_file_has_that_name() {
-        for code in ["48-2093", "482093", "48 2093", "https://drop.example.org/#k2v"] {
-            assert_eq!(command(&[code], &[]), Ok(receive(code)));
-            assert_eq!(command(&[code], &[code]), Ok(Command::Send(vec![PathBuf::from(code)])));
-        }
-        let both = vec![PathBuf::from("48-2093"), PathBuf::from("48-2094")];
-        assert_eq!(command(&["48-2093", "48-2094"], &[]), Ok(Command::Send(both)));
-    }
-
-    #[test]
-    fn digits_without_the_dash_count_as_a_code_and_misspelt_files_do_not() {
-        assert_eq!(command(&["4812093"], &[]), Ok(receive("4812093")));
-        for path in ["2024-report", "notes.txt", "https://drop.example.org/"] {
-            assert_eq!(command(&[path], &[]), Ok(Command::Send(vec![PathBuf::from(path)])));
-        }
-    }
-
-    #[test]
-    fn flags_work_before_and_after_the_subcommand() {
-        for arguments in [
-            ["--yes", "-o", "in", "receive", "48-2093", "--json"],
-            ["--json", "receive", "48-2093", "-y", "--output", "in"],
-        ] {
-            let args = parse(&arguments);
-            let config = Config::resolve(args.layer(), Layer::default(), Layer::default()).unwrap();
-            assert!(config.yes);
-            assert_eq!(config.output, Path::new("in"));
-            assert_eq!(config.format, Format::Json);
-        }
-    }
-
-    #[test]
-    fn standard_input_and_output_are_refused_in_words() {
-        let refused = command(&["-"], &[]).unwrap_err();
-        assert!(refused.contains("standard input") && refused.contains("./-"), "{refused}");
-        let output = command(&["receive", "-o", "-"], &[]).unwrap_err();
-        assert!(output.contains("standard output"), "{output}");
-    }
-
-    #[test]
-    fn a_dash_reads_the_code_from_standard_input() {
-        assert_eq!(command(&["receive", "-"], &[]), Ok(Command::Receive(CodeSource::Prompt)));
-    }
-
-    #[test]
-    fn the_environment_gives_the_code_when_the_command_line_does_not() {
-        let var = |name: &str| (name == "SEND_CODE").then(|| OsString::from("48-2093"));
-        let command = |arguments: &[&str]| parse(arguments).into_command(|_| false, &var).unwrap();
-        let from_environment = CodeSource::Environment(Secret::new("48-2093"));
-        assert_eq!(command(&["receive"]), Command::Receive(from_environment));
-        assert_eq!(command(&["receive", "50-1111"]), receive("50-1111"));
-    }
-
-    #[test]
-    fn nothing_to_send_says_so() {
-        let refused = command(&["--quiet"], &[]).unwrap_err();
-        assert!(refused.contains("nothing to send"), "{refused}");
-        let both = command(&["a.txt", "--quiet", "receive"], &[]).unwrap_err();
-        assert!(both.contains("./receive"), "{both}");
-    }
-
-    #[test]
-    fn every_long_flag_has_a_variable_and_every_variable_a_flag() {
-        let asked = RefCell::new(BTreeSet::from(["SEND_CONFIG".to_owned()]));
-        let lookup = |name: &str| {
-            asked.borrow_mut().insert(name.to_owned());
-            None
-        };
-        Layer::from_environment(&lookup).unwrap();
-        let command = Args::command();
-        let subcommands = command.get_subcommands().flat_map(clap::Command::get_arguments);
-        let expected: BTreeSet<String> = command
-            .get_arguments()
-            .chain(subcommands)
-            .filter_map(clap::Arg::get_long)
-            .map(|long| format!("SEND_{}", long.to_uppercase().replace('-', "_")))
-            .collect();
-        assert_eq!(asked.into_inner(), expected);
-    }
-
-    #[test]
-    fn flags_reach_the_configuration() {
-        let args = parse(&["-vv", "--words", "3", "--stun", "a.example,b.example", "--no-qr", "x"]);
-        let config = Config::resolve(args.layer(), Layer::default(), Layer::default()).unwrap();
-        assert_eq!((config.verbosity, config.typed, config.qr), (2, Typed::Words(3), false));
-        assert_eq!(config.stun.len(), 2);
-    }
-
-    #[test]
-    fn debug_output_of_the_arguments_shows_no_code() {
-        for arguments in [&["48-2093"][..], &["receive", "48-2093"]] {
-            assert!(!format!("{:?}", parse(arguments)).contains("2093"));
-        }
-    }
-}
+mod tests;

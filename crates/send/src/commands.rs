@@ -1,5 +1,6 @@
 //! What a command does, and how it can fail.
 
+pub mod doctor;
 mod error;
 mod failure;
 mod kept;

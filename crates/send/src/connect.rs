@@ -12,9 +12,12 @@
 
 mod channel;
 mod claim;
+mod direct;
 mod doors;
+mod race;
 mod rejoin;
 mod search;
+mod signals;
 
 use std::time::Duration;
 
@@ -26,7 +29,7 @@ use wire::message::AbortReason;
 use wire::signal::SignalError;
 use wire::signaling::{
     Body, ClientMessage, CloseReason, Door, IceServer, MAX_BODY_LEN, ParseFrameError, ReportedPath,
-    ServerMessage,
+    ServerMessage, Ticket,
 };
 
 use crate::entropy::EntropyError;
@@ -35,9 +38,10 @@ use crate::signaling::{self, Connection, SignalingError};
 use crate::transport::TransportError;
 use crate::transport::webrtc::{self, NegotiationError, PeerConfig};
 
-pub use channel::{Channel, open};
+pub use channel::{Channel, Lane, open};
 pub use claim::{Step, claim};
 pub use doors::{Doors, TypedDoor, Visit};
+pub use race::Race;
 pub use rejoin::Rejoin;
 
 /// How long either side waits for the other's next handshake message.
@@ -60,8 +64,17 @@ pub struct Met {
     pub server: Url,
     /// How they talk until there is a channel; nothing when that broke since, and they have to meet again.
     pub pairing: Option<Pairing>,
-    /// Servers for finding a path, as the rendezvous handed them out.
+    /// What the rendezvous gave for finding a path.
+    pub handed: Handed,
+}
+
+/// What a rendezvous gives with a pairing.
+#[derive(Clone, Debug, Default)]
+pub struct Handed {
+    /// STUN and TURN servers.
     pub ice_servers: Vec<IceServer>,
+    /// What its relay is joined with, if it offers that.
+    pub relay: Option<Ticket>,
 }
 
 /// How this side is to look for the other.
@@ -132,15 +145,6 @@ impl Pairing {
 
     fn is_here(&self, door: Door, attempt: u32) -> bool {
         self.door == door && self.attempt == attempt
-    }
-
-    /// Keeps the connection to the rendezvous alive for as long as it lasts, and never returns: the transfer has a path
-    /// of its own and does not need the rendezvous.
-    ///
-    /// Cancelling it loses nothing.
-    pub async fn idle(&mut self) -> std::convert::Infallible {
-        while self.connection.recv().await.is_ok() {}
-        std::future::pending().await
     }
 
     /// Tells the rendezvous how the session ended, for its operator's statistics, if that can be done quickly.

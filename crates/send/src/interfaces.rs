@@ -34,6 +34,11 @@ pub fn allowed_addresses(policy: &Policy) -> Vec<IpAddr> {
     select(&allowed)
 }
 
+/// Whether `address` is one of this machine's own.
+pub fn is_own(address: IpAddr) -> bool {
+    interfaces().iter().any(|interface| interface.address == address.to_canonical())
+}
+
 /// Whether `address` belongs to this machine or to a network that one of its interfaces is attached to.
 pub fn is_on_this_network(address: IpAddr) -> bool {
     is_attached(&interfaces(), address)
@@ -218,5 +223,7 @@ mod tests {
         let addresses = lan_addresses();
         assert!(!addresses.is_empty());
         assert!(addresses.iter().all(|&address| is_on_this_network(address)), "{addresses:?}");
+        assert!(addresses.iter().all(|&address| is_own(address)), "{addresses:?}");
+        assert!(!is_own([192, 0, 2, 1].into()));
     }
 }

@@ -1,9 +1,10 @@
 //! Parses, resolves, runs, and turns the outcome into an exit status.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser;
-use send::cli::{Args, CodeSource, Command};
+use send::cli::{self, Args, CodeSource, Command};
 use send::commands::{self, Error, Kept};
 use send::config::{Config, Layer};
 use send::report::{Ask as _, Event, Reporter as _, Warning};
@@ -25,6 +26,11 @@ fn main() -> ExitCode {
         Ok(command) => command,
         Err(error) => return usage(&error),
     };
+    match command {
+        Command::Completions(shell) => return print(&cli::completions(shell)),
+        Command::Manual => return cli::manual().map_or(ExitCode::FAILURE, |page| print(&page)),
+        Command::Send(_) | Command::Receive(_) | Command::Doctor | Command::Serve => {}
+    }
     log(config.verbosity);
     let ui = Ui::new(&config, Streams::of_process());
     let outcome = match tokio::runtime::Runtime::new() {
@@ -53,8 +59,10 @@ async fn run(command: Command, config: &Config, ui: &Ui) -> Result<(), Error> {
     });
     let outcome = match command {
         Command::Send(paths) => Box::pin(commands::send::run(paths, config, ui, &cancel)).await,
+        Command::Doctor => commands::doctor::run(config, ui, &cancel).await,
         Command::Serve => commands::serve::run(config, ui, &cancel).await,
         Command::Receive(source) => receive(source, config, ui, &cancel).await,
+        Command::Completions(_) | Command::Manual => Ok(()),
     };
     watching.abort();
     outcome
@@ -135,6 +143,12 @@ impl Interrupts {
 #[expect(clippy::exit, reason = "the second Ctrl-C waits for nothing")]
 fn quit() -> ! {
     std::process::exit(130)
+}
+
+/// Writes what was asked for to standard output. A pager that was left early has no use for the rest.
+fn print(text: &[u8]) -> ExitCode {
+    let written = std::io::stdout().write_all(text);
+    ExitCode::from(u8::from(written.is_err_and(|error| error.kind() != std::io::ErrorKind::BrokenPipe)))
 }
 
 /// Help, version and wrong usage, as clap words and colours them.

@@ -4,6 +4,7 @@
 //! whoever implements them. Sizes are bytes. Text in events may come from the peer or the server and is unescaped:
 //! whoever shows it escapes it.
 
+mod finding;
 mod offer;
 
 use std::fmt;
@@ -17,6 +18,7 @@ use wire::code::Code;
 
 pub use wire::doors::AttemptFailure;
 
+pub use finding::{Check, Fact, Finding, Verdict};
 pub use offer::{Caution, EntryKind, Offer, TopLevel};
 
 /// Receives what happens during a command. Calls return at once and may come from any thread.
@@ -116,6 +118,8 @@ pub enum Event {
     Connected {
         /// How it flows.
         path: Path,
+        /// Why it flows through a server, if it does.
+        detour: Option<Detour>,
         /// What the peer calls itself, if it says so.
         peer: Option<Arc<str>>,
     },
@@ -154,6 +158,13 @@ pub enum Event {
     Warning(Warning),
     /// Everything arrived and was verified by the receiver.
     Finished(Finished),
+    /// What one check of `send doctor` found.
+    Found(Finding),
+    /// `send doctor` is done, and files can be sent and received as this machine is set up.
+    Diagnosed {
+        /// How many findings were warnings.
+        warnings: usize,
+    },
 }
 
 /// What is being sent, in one line.
@@ -198,6 +209,15 @@ pub enum Path {
     Turn,
     /// Through the rendezvous.
     Relay,
+}
+
+/// Why data travels through a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detour {
+    /// The user wants it.
+    Chosen,
+    /// No direct path has been found yet.
+    NoneFound,
 }
 
 /// How far the transfer is.

@@ -4,13 +4,14 @@
 //! seconds (PROTOCOL.md §4).
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use futures_util::{SinkExt, StreamExt};
 use thiserror::Error;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_tungstenite::tungstenite::error::{Error as SocketError, ProtocolError, TlsError};
+use tokio_tungstenite::tungstenite::handshake::client::Response;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message, WebSocketConfig};
 use tokio_tungstenite::{
@@ -20,8 +21,10 @@ use url::Url;
 use wire::signaling::{ClientMessage, CloseReason, MAX_FRAME_LEN, ServerMessage};
 
 mod proxy;
+mod records;
 
-pub use proxy::ProxyError;
+pub use proxy::{ProxyError, proxy_for};
+pub(crate) use records::{RecordSink, RecordStream, join as join_relay};
 
 /// How long a rendezvous may take to accept a connection, unless the caller knows better.
 pub const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
@@ -47,6 +50,7 @@ pub struct Connection {
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
     server: Url,
     last_heard: Instant,
+    date: Option<SystemTime>,
 }
 
 /// Why a rendezvous could not be reached.
@@ -100,13 +104,13 @@ impl Connection {
     /// # Errors
     /// One of [`ConnectError`]; nothing is tried twice.
     pub async fn connect(server: &Url, deadline: Duration) -> Result<Self, ConnectError> {
-        let address = socket_address(server).ok_or_else(|| ConnectError::BadAddress(server.clone()))?;
-        // Fails when a provider is installed already, which is then the one to use.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        match timeout(deadline, Box::pin(open(server, &address))).await {
-            Ok(Ok(socket)) => {
+        let address = address(server, SOCKET_PATH).ok_or_else(|| ConnectError::BadAddress(server.clone()))?;
+        match timeout(deadline, Box::pin(open(server, &address, limits()))).await {
+            Ok(Ok((socket, response))) => {
                 tracing::info!(%server, "connected to the rendezvous");
-                Ok(Self { socket, server: server.clone(), last_heard: Instant::now() })
+                let date = response.headers().get("date").and_then(|date| date.to_str().ok());
+                let date = date.and_then(|date| httpdate::parse_http_date(date).ok());
+                Ok(Self { socket, server: server.clone(), last_heard: Instant::now(), date })
             }
             Ok(Err(error)) => Err(error),
             Err(_) => Err(ConnectError::TimedOut),
@@ -162,6 +166,11 @@ impl Connection {
         &self.server
     }
 
+    /// What the clock of the server said, to the second, when it accepted this connection, if it told.
+    pub fn date(&self) -> Option<SystemTime> {
+        self.date
+    }
+
     /// For how long nothing has been heard.
     pub fn silence(&self) -> Duration {
         self.last_heard.elapsed()
@@ -188,16 +197,19 @@ impl Connection {
 async fn open(
     server: &Url,
     address: &Url,
-) -> Result<WebSocketStream<MaybeTlsStream<TcpStream>>, ConnectError> {
+    limits: WebSocketConfig,
+) -> Result<(WebSocketStream<MaybeTlsStream<TcpStream>>, Response), ConnectError> {
+    // Fails when a provider is installed already, which is then the one to use.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let opened = match proxy::dial(server).await? {
         Some(stream) => {
             // Frames are small and somebody waits for each.
             let _ = stream.set_nodelay(true);
-            client_async_tls_with_config(address.as_str(), stream, Some(limits()), None).await
+            client_async_tls_with_config(address.as_str(), stream, Some(limits), None).await
         }
-        None => connect_async_with_config(address.as_str(), Some(limits()), true).await,
+        None => connect_async_with_config(address.as_str(), Some(limits), true).await,
     };
-    opened.map(|(socket, _)| socket).map_err(ConnectError::from_socket)
+    opened.map_err(ConnectError::from_socket)
 }
 
 impl ConnectError {
@@ -241,8 +253,8 @@ impl SignalingError {
     }
 }
 
-/// `https://host/path` → `wss://host/path/v1/socket`.
-fn socket_address(server: &Url) -> Option<Url> {
+/// `https://host/path` → `wss://host/path/v1/socket`, where `below` is what comes last.
+fn address(server: &Url, below: &str) -> Option<Url> {
     let scheme = match server.scheme() {
         "http" => "ws",
         "https" => "wss",
@@ -252,7 +264,7 @@ fn socket_address(server: &Url) -> Option<Url> {
     address.set_scheme(scheme).ok()?;
     address.set_query(None);
     address.set_fragment(None);
-    let path = format!("{}/{SOCKET_PATH}", server.path().trim_end_matches('/'));
+    let path = format!("{}/{below}", server.path().trim_end_matches('/'));
     address.set_path(&path);
     Some(address)
 }
@@ -281,7 +293,7 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
     use tokio_tungstenite::accept_hdr_async;
-    use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
+    use tokio_tungstenite::tungstenite::handshake::server::{Request, Response as Accepted};
 
     use super::*;
 
@@ -302,8 +314,10 @@ mod tests {
         tokio::spawn(async move {
             let (stream, _) = listener.accept().await.unwrap();
             #[expect(clippy::result_large_err, reason = "the signature is the library's")]
-            let check = |request: &Request, response: Response| {
+            let check = |request: &Request, mut response: Accepted| {
                 assert_eq!(request.uri().path(), "/some/path/v1/socket");
+                let date = "Sun, 06 Nov 1994 08:49:37 GMT".parse().unwrap();
+                response.headers_mut().insert("date", date);
                 Ok(response)
             };
             serve(accept_hdr_async(stream, check).await.unwrap()).await;
@@ -343,6 +357,13 @@ mod tests {
             "the ping was answered while waiting for this"
         );
         assert!(matches!(connection.recv().await, Err(SignalingError::Lost)));
+    }
+
+    #[tokio::test]
+    async fn the_clock_of_the_server_is_told() {
+        let connection = connected(|_| async {}).await;
+        let date = connection.date().unwrap().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        assert_eq!(date.as_secs(), 784_111_777, "RFC 9110 §5.6.7");
     }
 
     #[tokio::test]
@@ -445,7 +466,7 @@ mod tests {
             ("ftp://drop.example.org", None),
         ];
         for (server, expected) in addresses {
-            let address = socket_address(&server.parse().unwrap());
+            let address = address(&server.parse().unwrap(), SOCKET_PATH);
             assert_eq!(address.as_ref().map(Url::as_str), expected, "{server}");
         }
     }

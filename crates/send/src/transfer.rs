@@ -18,6 +18,7 @@ mod disk;
 mod link;
 mod offered;
 mod pace;
+mod path;
 mod pipe;
 mod pulse;
 mod reading;
@@ -35,7 +36,8 @@ use wire::message::AbortReason;
 use wire::record::RecordError;
 use wire::transfer::TransferError;
 
-use crate::report::{AskError, Event, Path};
+use crate::policy::Relay;
+use crate::report::{AskError, Detour, Event, Path};
 use crate::storage::{SinkError, SourceError};
 use crate::transport::{self, TransportError};
 
@@ -98,14 +100,17 @@ impl Error {
     }
 }
 
-/// How the data travels now.
-pub fn connected(path: transport::Path) -> Event {
+/// How the data travels now, and why not straight, given what the user allows.
+pub fn connected(path: transport::Path, relay: Relay) -> Event {
+    let is_direct = path >= transport::Path::Direct;
+    let detour = if relay == Relay::Only { Detour::Chosen } else { Detour::NoneFound };
     let path = match path {
         transport::Path::LocalNetwork => Path::LocalNetwork,
         transport::Path::Direct => Path::Direct,
         transport::Path::Relayed => Path::Turn,
+        transport::Path::Relay => Path::Relay,
     };
-    Event::Connected { path, peer: None }
+    Event::Connected { path, detour: (!is_direct).then_some(detour), peer: None }
 }
 
 impl From<TransportError> for Error {

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 #[cfg(test)]
 pub mod memory;
+pub mod relay;
 pub mod webrtc;
 
 /// Longest message either way, in bytes: one record.
@@ -40,15 +41,17 @@ pub struct Transport {
     pub hangup: CancellationToken,
 }
 
-/// The way the bytes take between the two peers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// The way the bytes take between the two peers, the better the greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Path {
-    /// Straight between two machines on one network, or within one machine.
-    LocalNetwork,
+    /// Through the rendezvous, which passes on every record.
+    Relay,
+    /// Through a TURN server, which passes on every datagram.
+    Relayed,
     /// Straight between the two machines, across whatever networks and address translators lie between.
     Direct,
-    /// Through a server that passes on every byte.
-    Relayed,
+    /// Straight between two machines on one network, or within one machine.
+    LocalNetwork,
 }
 
 /// Why a transport no longer carries messages, or did not take one.

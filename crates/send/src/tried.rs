@@ -63,6 +63,14 @@ impl Tried {
         Ok(Self { path, state })
     }
 
+    /// Whether it can be kept: what is remembered is written once more.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn check(&self) -> io::Result<()> {
+        self.save()
+    }
+
     /// Whether `code` was proved within the last ten minutes before `now`.
     pub fn contains(&self, code: &Code, now: SystemTime) -> bool {
         let hash = self.hash(code);
@@ -146,6 +154,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let now = SystemTime::now();
         Tried::open(directory.path()).unwrap().remember(&code("48-2093"), now).unwrap();
+        Tried::open(directory.path()).unwrap().check().unwrap();
         let later = Tried::open(directory.path()).unwrap();
         assert!(later.contains(&code("48-2093"), now));
         assert!(later.contains(&code("48-2093"), now + MEMORY - Duration::from_secs(1)));

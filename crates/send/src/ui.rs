@@ -5,6 +5,7 @@
 //! terminal and one plain line per stage where it is not.
 
 mod consent;
+mod finding;
 mod json;
 mod keyboard;
 mod progress;
@@ -121,7 +122,10 @@ impl Ui {
         if self.format == Format::Json {
             screen.print(&json::error_line(error));
         } else {
-            screen.say(&failure(error, self.lines.style));
+            // Apart from the table above it.
+            let gap =
+                if matches!(error, Error::Unfit { .. }) && self.format == Format::Human { "\n" } else { "" };
+            screen.say(&format!("{gap}{}", failure(error, self.lines.style)));
         }
     }
 
@@ -152,7 +156,9 @@ impl Ui {
             | Event::Checking { .. }
             | Event::Resumed { .. }
             | Event::Warning(_)
-            | Event::Finished(_) => {}
+            | Event::Finished(_)
+            | Event::Found(_)
+            | Event::Diagnosed { .. } => {}
         }
     }
 

@@ -1,6 +1,6 @@
-//! ChaCha20-Poly1305 (RFC 8439) in place, keyed by purpose-made keys: the only file that names the cipher.
+//! ChaCha20-Poly1305 (RFC 8439) in place, keyed by purpose-made keys: nothing else of `wire` names the cipher.
 //!
-//! Where there is assembly for it, `ring` does the work, at twice the speed of `chacha20poly1305`, which serves browsers
+//! Where there is assembly for it, `ring` does the work, at twice the speed of `wire-cipher`, which serves browsers
 //! and, in the tests, as the reference. Both compute the same function.
 
 use thiserror::Error;
@@ -10,7 +10,7 @@ use crate::keys::Key;
 #[cfg(not(target_arch = "wasm32"))]
 use native::Backend;
 #[cfg(target_arch = "wasm32")]
-use portable::Backend;
+use wire_cipher::Cipher as Backend;
 
 /// Bytes the authentication tag adds.
 pub const TAG_LEN: usize = 16;
@@ -96,37 +96,6 @@ mod native {
     }
 }
 
-/// The crate `chacha20poly1305`, which is plain Rust.
-#[cfg(any(target_arch = "wasm32", test))]
-mod portable {
-    use chacha20poly1305::aead::{AeadInPlace as _, KeyInit as _};
-    use chacha20poly1305::{ChaCha20Poly1305, Tag};
-
-    use super::TAG_LEN;
-
-    pub(super) struct Backend(ChaCha20Poly1305);
-
-    impl Backend {
-        pub(super) fn new(key: &[u8; 32]) -> Self {
-            Self(ChaCha20Poly1305::new(key.into()))
-        }
-
-        pub(super) fn seal(&self, nonce: [u8; 12], aad: &[u8], text: &mut [u8]) -> Option<[u8; TAG_LEN]> {
-            self.0.encrypt_in_place_detached(&nonce.into(), aad, text).ok().map(Into::into)
-        }
-
-        pub(super) fn open(
-            &self,
-            nonce: [u8; 12],
-            aad: &[u8],
-            text: &mut [u8],
-            tag: [u8; TAG_LEN],
-        ) -> Option<()> {
-            self.0.decrypt_in_place_detached(&nonce.into(), aad, text, Tag::from_slice(&tag)).ok()
-        }
-    }
-}
-
 #[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests {
     use super::*;
@@ -135,7 +104,7 @@ mod tests {
 
     #[test]
     fn both_backends_compute_the_same_function() {
-        let (native, portable) = (Backend::new(&KEY), portable::Backend::new(&KEY));
+        let (native, portable) = (Backend::new(&KEY), wire_cipher::Cipher::new(&KEY));
         for len in [0, 1, 15, 16, 17, 63, 64, 65, 255, 65_536, 66_048] {
             for counter in [0, 1, u64::from(u32::MAX), u64::MAX] {
                 let text: Vec<u8> = (0..=u8::MAX).cycle().take(len).collect();
@@ -152,7 +121,7 @@ mod tests {
 
     #[test]
     fn neither_backend_opens_what_was_changed() {
-        let (native, portable) = (Backend::new(&KEY), portable::Backend::new(&KEY));
+        let (native, portable) = (Backend::new(&KEY), wire_cipher::Cipher::new(&KEY));
         let mut sealed = b"sealed".to_vec();
         let tag = native.seal(nonce(1), b"aad", &mut sealed).unwrap();
         let mut flipped = tag;

@@ -16,7 +16,7 @@ use crate::keys::link_slot;
 use crate::pow::{self, Search};
 use crate::signaling::{
     Body, Challenge, Claim, ClientMessage, CloseReason, Door, IceServer, Outcome, SIGNALING_VERSION,
-    ServerMessage, Slot,
+    ServerMessage, Slot, Ticket,
 };
 
 use self::visitor::{Heard, Visitor};
@@ -105,6 +105,8 @@ pub struct Place {
     pub attempt: u32,
     /// Servers for finding a path.
     pub ice_servers: Vec<IceServer>,
+    /// What this side joins the relay with, if that is offered.
+    pub relay: Option<Ticket>,
 }
 
 /// What to do next.
@@ -250,8 +252,8 @@ impl Doors {
                 self.handle_returned((nameplate, ttl), now, seed);
             }
             ServerMessage::Created { nameplate, ttl } => self.handle_created(nameplate, ttl, seed),
-            ServerMessage::Paired { door, attempt, ice_servers } => {
-                self.admit(Place { door, attempt, ice_servers }, now, seed);
+            ServerMessage::Paired { door, attempt, ice_servers, relay } => {
+                self.admit(Place { door, attempt, ice_servers, relay }, now, seed);
             }
             ServerMessage::Relay { door, attempt, body } => {
                 if let Some(visitor) = self.take_visitor(door, attempt) {

@@ -12,6 +12,9 @@ use thiserror::Error;
 
 use crate::code::Nameplate;
 
+mod relay;
+
+pub use self::relay::{Join, Ticket, relay_name};
 pub use crate::pow::{Challenge, MAX_BITS as MAX_CHALLENGE_BITS};
 
 /// The version of this message set; every opening message carries it.
@@ -289,6 +292,9 @@ pub enum ServerMessage {
         attempt: u32,
         /// Servers for finding a path; credentials in them are short-lived.
         ice_servers: Vec<IceServer>,
+        /// What this side shows to use the rendezvous' relay, if that is offered.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        relay: Option<Ticket>,
     },
     /// What the other side sent.
     Relay {
@@ -338,6 +344,7 @@ struct ServerFields {
     door: Option<Door>,
     attempt: Option<u32>,
     ice_servers: Option<Vec<IceServer>>,
+    relay: Option<Ticket>,
     body: Option<Body>,
     reason: Option<CloseReason>,
     retry_after: Option<u32>,
@@ -359,6 +366,7 @@ impl ServerMessage {
             door,
             attempt,
             ice_servers,
+            relay,
             body,
             reason,
             retry_after,
@@ -367,7 +375,7 @@ impl ServerMessage {
         } = fields;
         Some(match &*name {
             "created" => Self::Created { nameplate, ttl: ttl? },
-            "paired" => Self::Paired { door: door?, attempt: attempt?, ice_servers: ice_servers? },
+            "paired" => Self::Paired { door: door?, attempt: attempt?, ice_servers: ice_servers?, relay },
             "relay" => Self::Relay { door: door?, attempt: attempt?, body: body? },
             "left" => Self::Left { door: door?, attempt: attempt?, reason: reason? },
             "door_closed" => Self::DoorClosed { door: door?, reason: reason? },
@@ -426,6 +434,8 @@ pub enum CloseReason {
     GoingAway,
     /// The rendezvous cannot reach what it shares with its other instances: it takes no new sessions for now.
     Unavailable,
+    /// The session has used up what this rendezvous relays for one.
+    Quota,
     /// A reason this version does not know.
     #[serde(other)]
     Unknown,
@@ -433,7 +443,7 @@ pub enum CloseReason {
 
 impl CloseReason {
     /// Every reason that a close frame can give.
-    const ALL: [Self; 18] = [
+    const ALL: [Self; 19] = [
         Self::Gone,
         Self::NoSuchCode,
         Self::WrongCode,
@@ -451,6 +461,7 @@ impl CloseReason {
         Self::Replaced,
         Self::GoingAway,
         Self::Unavailable,
+        Self::Quota,
         Self::Unknown,
     ];
 
@@ -486,6 +497,7 @@ impl CloseReason {
             Self::Replaced => 4014,
             Self::GoingAway => 4015,
             Self::Unavailable => 4016,
+            Self::Quota => 4017,
             Self::Unknown => 4099,
         }
     }
@@ -558,7 +570,7 @@ mod tests {
             assert_eq!(CloseReason::from_code(reason.code()), Some(reason));
             assert!((4000..4100).contains(&reason.code()), "{reason:?}");
         }
-        let codes = [1000, 1001, 3999, 4017, 4999, 5000];
+        let codes = [1000, 1001, 3999, 4018, 4999, 5000];
         let unknown = Some(CloseReason::Unknown);
         assert_eq!(codes.map(CloseReason::from_code), [None, None, None, unknown, unknown, None]);
     }
@@ -642,8 +654,17 @@ mod tests {
                 r#"{"type":"created","nameplate":48,"ttl":300}"#,
             ),
             (
-                ServerMessage::Paired { door: Door::Meeting, attempt: 3, ice_servers },
+                ServerMessage::Paired { door: Door::Meeting, attempt: 3, ice_servers, relay: None },
                 r#"{"type":"paired","door":"meeting","attempt":3,"ice_servers":[{"urls":["stun:drop.example.org:3478"]}]}"#,
+            ),
+            (
+                ServerMessage::Paired {
+                    door: Door::Typed,
+                    attempt: 1,
+                    ice_servers: Vec::new(),
+                    relay: Some(Ticket::try_from("q6urq6urq6urq6urq6urqw".to_owned()).unwrap()),
+                },
+                r#"{"type":"paired","door":"typed","attempt":1,"ice_servers":[],"relay":"q6urq6urq6urq6urq6urqw"}"#,
             ),
             (
                 ServerMessage::Left { door: Door::Typed, attempt: 1, reason: CloseReason::WrongCode },

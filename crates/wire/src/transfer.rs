@@ -3,7 +3,8 @@
 //! A machine takes what happened through `handle_*` and says what to do through `poll_output`, which the driver calls
 //! after each until it gives nothing: a new generation drops what was not polled. It holds no bytes of files: a chunk
 //! goes from the disk into a record and from a record onto the disk without passing through here. After an error the
-//! machine is finished; what `poll_output` still gives (an ABORT, for instance) is worth sending.
+//! machine is finished; what `poll_output` still gives (an ABORT, for instance) is worth sending. They know nothing of a move
+//! to another generation while both are alive: that is a [`Crossing`]'s, which stands before either.
 //!
 //! ```text
 //! sender:   Offering ─ACCEPT─► Serving ─last START served─► Ending ─DONE─► Done
@@ -11,6 +12,7 @@
 //! ```
 
 mod course;
+pub mod crossing;
 pub mod receiver;
 pub mod sender;
 
@@ -21,6 +23,7 @@ use thiserror::Error;
 use crate::manifest::ManifestError;
 use crate::message::{AbortReason, DeclineReason};
 
+pub use crossing::Crossing;
 pub use receiver::Receiver;
 pub use sender::Sender;
 

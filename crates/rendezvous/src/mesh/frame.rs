@@ -12,6 +12,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use wire::signaling::{CloseReason, MAX_FRAME_LEN, Slot};
 
 use crate::client_ip::ClientKey;
+use crate::guard::Signs;
 
 /// Names an instance for as long as its process lives; never used again.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -57,6 +58,8 @@ pub(crate) enum Body {
     Beat,
     /// Its instance has taken over the session of this return slot.
     Moved(Slot),
+    /// What speaks for an attack, and against it, of the last second of its instance.
+    Signs(Signs),
 }
 
 impl InstanceId {
@@ -102,6 +105,9 @@ impl Frame {
             Body::Reset => (7, Vec::new()),
             Body::Beat => (8, Vec::new()),
             Body::Moved(slot) => (9, slot.as_bytes().to_vec()),
+            Body::Signs(Signs { failed, burnt, confirmed }) => {
+                (10, [failed, burnt, confirmed].map(|count| count.to_be_bytes()).concat())
+            }
         };
         let mut bytes = Vec::with_capacity(HEAD_LEN + payload.len());
         bytes.extend_from_slice(MAGIC);
@@ -135,6 +141,7 @@ impl Frame {
             7 => Body::Reset,
             8 => Body::Beat,
             9 => Body::Moved(Slot::new(payload.try_into().ok()?)),
+            10 => Body::Signs(signs(payload)?),
             _ => return None,
         };
         Some(Self {
@@ -145,6 +152,15 @@ impl Frame {
             body,
         })
     }
+}
+
+/// Three counts.
+fn signs(payload: &[u8]) -> Option<Signs> {
+    let (failed, rest) = payload.split_first_chunk()?;
+    let (burnt, rest) = rest.split_first_chunk()?;
+    let confirmed = rest.try_into().ok()?;
+    let [failed, burnt, confirmed] = [*failed, *burnt, confirmed].map(u32::from_be_bytes);
+    Some(Signs { failed, burnt, confirmed })
 }
 
 /// IPv4 addresses go in their mapped form.
@@ -192,6 +208,7 @@ mod tests {
             Body::Reset,
             Body::Beat,
             Body::Moved(Slot::new([9; 16])),
+            Body::Signs(Signs { failed: 1, burnt: 0x0203_0405, confirmed: u32::MAX }),
         ] {
             let frame = frame(body);
             assert_eq!(Frame::parse(&frame.to_bytes()), Some(frame));

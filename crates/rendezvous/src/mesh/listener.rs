@@ -8,11 +8,13 @@ use tokio::time::{self, MissedTickBehavior};
 use super::frame::{Body, Frame, LinkId};
 use super::store::Down;
 use super::{ECHO_LIMIT, Mesh, now, record};
+use crate::guard::{Sign, Signs};
 
 impl Mesh {
-    /// Listens on this instance's channel until that breaks.
+    /// Listens on this instance's channel, and on that of all, until that breaks.
     pub(crate) async fn listen(&self) {
-        let Ok(listener) = self.store.listen(&record::channel(self.id)).await else { return };
+        let own = record::channel(self.id);
+        let Ok(listener) = self.store.listen(&[&own, record::EVERYBODY]).await else { return };
         {
             let mut state = self.state();
             (state.is_listening, state.echoed) = (true, now());
@@ -79,12 +81,29 @@ impl Mesh {
         for peer in peers {
             self.tell(peer, &frame).await?;
         }
+        self.tell_signs().await?;
         if let Some(ready_since) = self.ready_since()
             && self.state().peers.handle_time(ready_since, now())
         {
             self.deaths.send_modify(|count| *count += 1);
         }
         Ok(())
+    }
+
+    /// Has the other instances hear of a sign with the next beat.
+    pub(crate) fn count_sign(&self, sign: Sign) {
+        self.state().signs.add(sign.into());
+    }
+
+    /// Tells all instances what there was since the last time, if there was anything. Lost messages are a guard that goes up a
+    /// little later.
+    async fn tell_signs(&self) -> Result<(), Down> {
+        let signs = std::mem::take(&mut self.state().signs);
+        if signs == Signs::default() {
+            return Ok(());
+        }
+        let frame = Frame::aside(self.id, Body::Signs(signs));
+        self.store.publish(record::EVERYBODY, &frame.to_bytes()).await.map(|_| ())
     }
 
     /// Gives a frame to its link, or back when there is none.
@@ -108,7 +127,7 @@ impl Mesh {
         let Some(frame) = self.deliver(frame) else { return };
         let is_arrival = match frame.body {
             Body::Open(_) | Body::Message(_) | Body::Close(_) | Body::Depart | Body::Gone => true,
-            Body::Moved(_) => frame.link == LinkId::NONE,
+            Body::Moved(_) | Body::Signs(_) => frame.link == LinkId::NONE,
             Body::Acknowledge | Body::Reset | Body::Beat => false,
         };
         if is_arrival {

@@ -57,6 +57,9 @@ pub(crate) fn channel(instance: InstanceId) -> String {
     format!("send:i:{instance}")
 }
 
+/// The channel of all instances.
+pub(crate) const EVERYBODY: &str = "send:all";
+
 /// The value of a nameplate that nobody has and nobody may have yet.
 pub(crate) const RESTING: &str = "resting";
 

@@ -103,11 +103,11 @@ impl Store {
         self.ask(Cmd::pexpire(key, milliseconds(window))).await.map(|_| ())
     }
 
-    /// Listens to `channel`.
-    pub(crate) async fn listen(&self, channel: &str) -> Result<PubSub, Down> {
+    /// Listens to `channels`.
+    pub(crate) async fn listen(&self, channels: &[&str]) -> Result<PubSub, Down> {
         let listening = async {
             let mut listener = self.client.get_async_pubsub().await.map_err(|error| down(&error))?;
-            listener.subscribe(channel).await.map_err(|error| down(&error))?;
+            listener.subscribe(channels).await.map_err(|error| down(&error))?;
             Ok(listener)
         };
         timeout(DEADLINE, listening).await.map_err(|_| Down)?

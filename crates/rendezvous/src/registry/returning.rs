@@ -10,7 +10,9 @@ use wire::signaling::{CloseReason, Door, ServerMessage, Slot};
 
 use super::doors::{DOORLESS, MOST_SOFT_DROPS, RETURN_WAIT, whole_seconds};
 use super::mailbox::{DoorName, DoorState, Mailbox, MailboxId, Stage};
-use super::{Action, ConnectionId, DoorKind, Fault, Place, Registry, Shared, Timer};
+use super::sockets::{ConnectionId, Place};
+use super::timers::{DoorKind, Timer};
+use super::{Action, Fault, Registry, Shared};
 use crate::client_ip::ClientKey;
 
 /// A session without its sockets: what another instance needs to go on with it.
@@ -58,7 +60,7 @@ impl Registry {
             self.empty_door(id, kind, now);
         }
         if is_doorless {
-            self.arm(now + DOORLESS, Timer::Doorless(id));
+            self.timers.arm(now + DOORLESS, Timer::Doorless(id));
         }
         self.share_session(id, now);
     }
@@ -73,7 +75,7 @@ impl Registry {
         if !attempt.is_paired() {
             // The sender never knew of this one, which may as well wait.
             attempt.stage = Stage::Held { until: now + RETURN_WAIT };
-            return self.arm(now + RETURN_WAIT, Timer::Attempt(id, kind, number));
+            return self.timers.arm(now + RETURN_WAIT, Timer::Attempt(id, kind, number));
         }
         state.attempt = None;
         state.soft_drops += 1;
@@ -136,15 +138,15 @@ impl Registry {
         if let Some((nameplate, door)) = session.typed {
             self.nameplates.take(nameplate, id);
             mailbox.restore(Door::Typed, DoorName::Nameplate(nameplate), door, now);
-            self.arm(now + door.left, Timer::Door(id, DoorKind::Typed));
+            self.timers.arm(now + door.left, Timer::Door(id, DoorKind::Typed));
         }
         if let Some((slot, door)) = session.link {
             self.link_slots.insert(slot, id);
             mailbox.restore(Door::Link, DoorName::Slot(slot), door, now);
-            self.arm(now + door.left, Timer::Door(id, DoorKind::Link));
+            self.timers.arm(now + door.left, Timer::Door(id, DoorKind::Link));
         }
         if !mailbox.has_door() {
-            self.arm(now + DOORLESS, Timer::Doorless(id));
+            self.timers.arm(now + DOORLESS, Timer::Doorless(id));
         }
         self.return_slots.insert(return_slot, id);
         self.mailboxes.insert(id, mailbox);
@@ -199,12 +201,13 @@ impl Registry {
         let Some(id) = self.return_slots.remove(&return_slot) else { return };
         let Some(mut mailbox) = self.mailboxes.remove(&id) else { return };
         for door in [Door::Typed, Door::Link] {
-            match mailbox.close(door).map(|state| state.name) {
-                Some(DoorName::Nameplate(nameplate)) => self.nameplates.hand_over(nameplate, id),
-                Some(DoorName::Slot(slot)) => {
+            let Some(state) = mailbox.close(door) else { continue };
+            self.timers.disarm_door(id, door, &state);
+            match state.name {
+                DoorName::Nameplate(nameplate) => self.nameplates.hand_over(nameplate, id),
+                DoorName::Slot(slot) => {
                     self.link_slots.remove(&slot);
                 }
-                None => {}
             }
         }
         self.uncount(mailbox.client);

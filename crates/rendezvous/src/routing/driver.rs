@@ -146,6 +146,7 @@ async fn receive(hub: Weak<Hub>, mesh: Arc<Mesh>, mut arrivals: mpsc::Receiver<F
             Body::Moved(return_slot) => {
                 hub.decide(|registry, now| registry.handle_moved(return_slot, now));
             }
+            Body::Signs(signs) => hub.handle_signs(signs),
             Body::Open(_)
             | Body::Message(_)
             | Body::Close(_)

@@ -93,7 +93,8 @@ impl FarEnd {
             | Body::Acknowledge
             | Body::Reset
             | Body::Beat
-            | Body::Moved(_) => {}
+            | Body::Moved(_)
+            | Body::Signs(_) => {}
         }
     }
 

@@ -4,13 +4,14 @@
 #![allow(clippy::unwrap_used, reason = "a test's helper fails as its test does")]
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rendezvous::RedisAddress;
+use rendezvous::{RedisAddress, TlsFiles};
 use wire::code::Nameplate;
-use wire::signaling::{CloseReason, ServerMessage};
+use wire::signaling::{ClientMessage, CloseReason, ServerMessage};
 
 use super::common::TestServer;
 
@@ -35,6 +36,25 @@ impl Redis {
         let redis = Self { child, directory, flags: flags.to_owned(), user };
         redis.wait();
         redis
+    }
+
+    /// Starts one that is also reached by TLS, at `localhost` and the port that comes with it.
+    pub(crate) fn start_encrypted(files: &TlsFiles) -> (Self, u16) {
+        // It cannot be told to take any free port. Whoever takes this one in between makes it fail, and the test with it.
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+        let path = |path: &Path| path.to_str().unwrap().to_owned();
+        let (certificate, key) = (path(&files.certificate), path(&files.key));
+        let mut flags =
+            ["--save", "", "--bind", "127.0.0.1", "--tls-auth-clients", "no"].map(str::to_owned).to_vec();
+        for (flag, value) in [
+            ("--tls-port", port.to_string()),
+            ("--tls-ca-cert-file", certificate.clone()),
+            ("--tls-cert-file", certificate),
+            ("--tls-key-file", key),
+        ] {
+            flags.extend([flag.to_owned(), value]);
+        }
+        (Self::start_with(&flags, None), port)
     }
 
     /// Ends it, with all that it knows.
@@ -138,6 +158,21 @@ pub(crate) async fn until_refused(server: &TestServer, nameplate: Nameplate, exp
             return;
         }
         assert!(began.elapsed() < PATIENCE, "it is not refused");
+    }
+}
+
+/// Asks for codes until that takes work: instances tell each other every second what they have seen.
+pub(crate) async fn until_guarded(server: &TestServer) {
+    let began = Instant::now();
+    loop {
+        let mut sender = server.connect().await;
+        sender
+            .say(ClientMessage::Create { v: 1, typed: true, link_slot: None, token: None, return_slot: None })
+            .await;
+        if matches!(sender.hear().await, ServerMessage::Challenge(_)) {
+            return;
+        }
+        assert!(began.elapsed() < PATIENCE, "nobody has to work");
     }
 }
 

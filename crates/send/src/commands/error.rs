@@ -249,6 +249,14 @@ pub enum Error {
         /// How its version compares.
         age: Age,
     },
+    /// `send doctor` found what keeps files from being sent or received, and has told.
+    #[error("as this machine is set up, files cannot be sent and received: {} above", units::count(*problems as u64, "problem"))]
+    Unfit {
+        /// How many problems.
+        problems: usize,
+        /// The exit status of a transfer that comes to the first of them.
+        exit_code: u8,
+    },
     /// The operating system refused something the command cannot do without.
     #[error("the system refused to {doing}")]
     System {

@@ -53,7 +53,7 @@ pub async fn run(
         opened.map_err(|error| failure::meeting(error, Direction::Receive, ""))
     };
     let opened = Box::pin(unless_cancelled(cancel, opening)).await?;
-    reporter.report(transfer::connected(opened.0.transport.path));
+    reporter.report(transfer::connected(opened.0.lane.transport.path, config.policy.relay));
     let receiving = Receiving {
         output,
         options: SinkOptions {

@@ -69,7 +69,7 @@ async fn deliver(
         opened.map_err(|error| failure::meeting(error, Direction::Send, &server))
     };
     let opened = Box::pin(unless_cancelled(cancel, opening)).await?;
-    reporter.report(transfer::connected(opened.0.transport.path));
+    reporter.report(transfer::connected(opened.0.lane.transport.path, config.policy.relay));
     reporter.report(Event::AwaitingConsent);
     let sent = transfer::send(opened, source, reporter, cancel).await;
     let sent = sent.map_err(|error| failure::transfer(error, Direction::Send, Kept::default()))?;

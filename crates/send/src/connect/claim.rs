@@ -6,13 +6,11 @@ use tokio::time::{Instant, sleep, timeout};
 use wire::code::Password;
 use wire::handshake::{Confirmed, Receiver};
 use wire::pow::Search;
-use wire::signaling::{
-    Challenge, Claim, ClientMessage, CloseReason, Door, IceServer, SIGNALING_VERSION, ServerMessage,
-};
+use wire::signaling::{Challenge, Claim, ClientMessage, CloseReason, Door, SIGNALING_VERSION, ServerMessage};
 
 use super::rejoin::{FIRST_BACKOFF, jittered};
 use super::search::search;
-use super::{ConnectError, Met, Pairing, STEP_DEADLINE, refused, rejoin};
+use super::{ConnectError, Handed, Met, Pairing, STEP_DEADLINE, refused, rejoin};
 use crate::entropy;
 use crate::signaling::{Connection, SignalingError};
 
@@ -40,7 +38,7 @@ pub async fn claim(
     mut tell: impl FnMut(Step),
 ) -> Result<Met, ConnectError> {
     let server = connection.server().clone();
-    let Ready { mut pairing, confirmed, proof, ice_servers } =
+    let Ready { mut pairing, confirmed, proof, handed } =
         persist(connection, at, password, &mut tell).await?;
     tell(Step::Proving);
     let answer = match pairing.send(&proof).await {
@@ -50,13 +48,13 @@ pub async fn claim(
     match answer {
         Ok(body) => {
             let session = confirmed.receive_confirm(&body)?;
-            Ok(Met { session, server, pairing: Some(pairing), ice_servers })
+            Ok(Met { session, server, pairing: Some(pairing), handed })
         }
         // The code is used, but the sender may have confirmed, and says so again.
         Err(error) if error.is_parting() => {
             let heard = Box::pin(rejoin::confirmation(&server, confirmed.resume_slot())).await;
             let body = heard.map_err(|_| error)?;
-            Ok(Met { session: confirmed.receive_confirm(&body)?, server, pairing: None, ice_servers })
+            Ok(Met { session: confirmed.receive_confirm(&body)?, server, pairing: None, handed })
         }
         Err(error) => Err(error),
     }
@@ -67,7 +65,7 @@ struct Ready {
     pairing: Pairing,
     confirmed: Confirmed,
     proof: Vec<u8>,
-    ice_servers: Vec<IceServer>,
+    handed: Handed,
 }
 
 /// Claims until the proof is ready, as often as the rendezvous goes away meanwhile. What is told in the end is what broke
@@ -121,12 +119,12 @@ async fn approach(
     tell: &mut impl FnMut(Step),
 ) -> Result<Ready, ConnectError> {
     connection.send(&ClientMessage::Claim { v: SIGNALING_VERSION, at }).await?;
-    let (door, attempt, ice_servers) = paired(&mut connection, tell).await?;
+    let (door, attempt, handed) = paired(&mut connection, tell).await?;
     let mut pairing = Pairing { connection, door, attempt };
     let (receiver, hello) = Receiver::new(password, &at, entropy::seed()?);
     pairing.send(&hello).await?;
     let (confirmed, proof) = receiver.receive_hello(&step(&mut pairing).await?)?;
-    Ok(Ready { pairing, confirmed, proof, ice_servers })
+    Ok(Ready { pairing, confirmed, proof, handed })
 }
 
 async fn step(pairing: &mut Pairing) -> Result<Vec<u8>, ConnectError> {
@@ -137,7 +135,7 @@ async fn step(pairing: &mut Pairing) -> Result<Vec<u8>, ConnectError> {
 async fn paired(
     connection: &mut Connection,
     tell: &mut impl FnMut(Step),
-) -> Result<(Door, u32, Vec<IceServer>), ConnectError> {
+) -> Result<(Door, u32, Handed), ConnectError> {
     let mut may_work = true;
     loop {
         let heard = timeout(STEP_DEADLINE, answer(connection)).await.map_err(|_| SignalingError::Lost)?;
@@ -157,15 +155,15 @@ async fn paired(
 
 /// What a claim may come to.
 enum Answer {
-    Paired((Door, u32, Vec<IceServer>)),
+    Paired((Door, u32, Handed)),
     Challenge(Challenge),
 }
 
 async fn answer(connection: &mut Connection) -> Result<Answer, ConnectError> {
     loop {
         match connection.recv().await? {
-            ServerMessage::Paired { door, attempt, ice_servers } => {
-                return Ok(Answer::Paired((door, attempt, ice_servers)));
+            ServerMessage::Paired { door, attempt, ice_servers, relay } => {
+                return Ok(Answer::Paired((door, attempt, Handed { ice_servers, relay })));
             }
             ServerMessage::Challenge(challenge) => return Ok(Answer::Challenge(challenge)),
             ServerMessage::Refused { reason, retry_after } => return Err(refused(reason, retry_after)),

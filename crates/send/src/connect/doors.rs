@@ -10,7 +10,7 @@ use wire::signaling::{CloseReason, Slot};
 
 use super::rejoin::{FIRST_BACKOFF, LONGEST_BACKOFF, LONGEST_REQUEST, jittered};
 use super::search::search;
-use super::{ConnectError, Met, Pairing, refused};
+use super::{ConnectError, Handed, Met, Pairing, refused};
 use crate::config::{Token, Typed};
 use crate::entropy;
 use crate::report::AttemptFailure;
@@ -149,9 +149,9 @@ impl Doors {
     }
 
     fn met(&mut self, (session, place): (wire::handshake::Session, Place)) -> Met {
-        let Place { door, attempt, ice_servers } = place;
+        let Place { door, attempt, ice_servers, relay } = place;
         let pairing = self.connection.take().map(|connection| Pairing { connection, door, attempt });
-        Met { session, server: self.server.clone(), pairing, ice_servers }
+        Met { session, server: self.server.clone(), pairing, handed: Handed { ice_servers, relay } }
     }
 
     /// Connects again, to ask for the doors; until they would have closed.

@@ -4,6 +4,8 @@
 //! have been restarted meanwhile: whoever names the slot first makes it. A side that gives up while the two are apart says so
 //! there, or the other would look for it in vain.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tokio::time::{Instant, interval, sleep, timeout, timeout_at};
@@ -13,11 +15,13 @@ use wire::handshake::is_confirmation;
 use wire::keys::SessionSecret;
 use wire::message::AbortReason;
 use wire::signal::{Meeting, Signal};
-use wire::signaling::{ClientMessage, Door, IceServer, Role, SIGNALING_VERSION, ServerMessage, Slot};
+use wire::signaling::{ClientMessage, Door, Role, SIGNALING_VERSION, ServerMessage, Slot};
 use wire::transfer::SILENCE_LIMIT;
 
-use super::channel::{Opened, Signals, negotiate};
-use super::{Channel, ConnectError, Pairing, Reach, STEP_DEADLINE, refused};
+use super::channel::FIRST_GENERATION;
+use super::race::{self, Runner};
+use super::signals::Seals;
+use super::{Channel, ConnectError, Handed, Pairing, Reach, STEP_DEADLINE, refused};
 use crate::entropy;
 use crate::signaling::{Connection, SignalingError};
 
@@ -41,8 +45,8 @@ pub(super) const LONGEST_BACKOFF: Duration = Duration::from_secs(2);
 /// The longest wait that a rendezvous may ask for and get.
 pub(super) const LONGEST_REQUEST: Duration = Duration::from_secs(30);
 
-/// From this generation on there is at most one per [`LONGEST_BACKOFF`].
-const FREE_GENERATIONS: u32 = 10;
+/// From this generation on there is at most one meeting, which may open two, per [`LONGEST_BACKOFF`].
+const FREE_GENERATIONS: u32 = 20;
 
 /// How often a rendezvous is asked whether it is still there while this side waits for the other.
 const PROBE_INTERVAL: Duration = Duration::from_secs(2);
@@ -61,8 +65,8 @@ pub struct Rejoin {
     secret: SessionSecret,
     role: Role,
     reach: Reach,
-    /// The highest generation that this side has seen.
-    highest: u32,
+    /// The highest generation that this side has seen, whichever clone it was that did.
+    highest: Arc<AtomicU32>,
     /// What the sender repeats first until the receiver has shown that it has it (PROTOCOL.md §5.6).
     confirmation: Option<Vec<u8>>,
 }
@@ -76,7 +80,31 @@ impl Rejoin {
         reach: Reach,
         confirmation: Option<Vec<u8>>,
     ) -> Self {
-        Self { server, secret, role, reach, highest: 1, confirmation }
+        let highest = Arc::new(AtomicU32::new(FIRST_GENERATION + 1));
+        Self { server, secret, role, reach, highest, confirmation }
+    }
+
+    pub(super) fn server(&self) -> &Url {
+        &self.server
+    }
+
+    pub(super) fn secret(&self) -> &SessionSecret {
+        &self.secret
+    }
+
+    /// Which end of the session this is.
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    /// How the other side is looked for.
+    pub fn reach(&self) -> &Reach {
+        &self.reach
+    }
+
+    /// Where both sides meet.
+    pub(super) fn slot(&self) -> Slot {
+        self.secret.resume_slot()
     }
 
     /// A generation is open: the receiver has what it had to verify.
@@ -101,7 +129,7 @@ impl Rejoin {
     async fn search(&mut self, deadline: Instant) -> Result<Channel, ConnectError> {
         let mut backoff = FIRST_BACKOFF;
         loop {
-            if self.highest >= FREE_GENERATIONS {
+            if self.highest.load(Ordering::Relaxed) >= FREE_GENERATIONS {
                 sleep(LONGEST_BACKOFF).await;
             }
             let error = match self.attempt(deadline).await {
@@ -130,8 +158,7 @@ impl Rejoin {
     async fn tell(&self, reason: AbortReason) -> Result<(), ConnectError> {
         let mut connection = self.join().await?;
         loop {
-            let (attempt, _) = paired(&mut connection).await?;
-            let mut pairing = Pairing { connection, door: Door::Meeting, attempt };
+            let (mut pairing, _) = self.paired(connection).await?;
             match self.say(&mut pairing, reason).await {
                 Err(ConnectError::PeerLeft) => connection = pairing.connection,
                 other => return other,
@@ -141,8 +168,8 @@ impl Rejoin {
 
     /// Says over one pairing that this side gives up, and waits for the other to leave because of it.
     async fn say(&self, pairing: &mut Pairing, reason: AbortReason) -> Result<(), ConnectError> {
-        let mut signals = self.greet(pairing).await?;
-        signals.send(&Signal::Abort { reason: reason.code() }).await?;
+        let mut seals = self.greet(pairing).await?;
+        seals.send(pairing, &Signal::Abort { reason: reason.code() }).await?;
         while pairing.recv().await.is_ok() {}
         Ok(())
     }
@@ -150,16 +177,45 @@ impl Rejoin {
     async fn attempt(&mut self, deadline: Instant) -> Result<Channel, ConnectError> {
         let mut connection = self.join().await?;
         loop {
-            let coming = timeout_at(deadline, paired(&mut connection)).await;
-            let (attempt, ice_servers) = coming.map_err(|_| ConnectError::PeerLeft)??;
-            let mut pairing = Pairing { connection, door: Door::Meeting, attempt };
-            match self.negotiate(&mut pairing, ice_servers).await {
-                Ok((sealer, opener, transport)) => return Ok(Channel { sealer, opener, transport, pairing }),
+            let (mut pairing, handed) =
+                timeout_at(deadline, self.paired(connection)).await.map_err(|_| ConnectError::PeerLeft)??;
+            let (error, left) = match self.agree(&mut pairing).await {
+                Ok((seals, number)) => {
+                    let mut runner = Runner::new(self.clone(), pairing, seals, (number, handed));
+                    match Box::pin(runner.first()).await {
+                        Ok(lane) => {
+                            let race = runner.go_on(lane.transport.path);
+                            return Ok(Channel { lane, race });
+                        }
+                        Err(error) => (error, runner.into_pairing()),
+                    }
+                }
+                Err(error) => (error, Some(pairing)),
+            };
+            match (error, left) {
                 // It has come by a newer connection, and waits there.
+                (ConnectError::PeerLeft, Some(pairing)) => connection = pairing.connection,
+                (error, _) => return Err(error),
+            }
+        }
+    }
+
+    /// Meets the other side for a better path than there is, whenever it comes.
+    pub(super) async fn meet(&mut self) -> Result<race::Meeting, ConnectError> {
+        let mut connection = self.join().await?;
+        loop {
+            let (mut pairing, handed) = self.paired(connection).await?;
+            match self.agree(&mut pairing).await {
+                Ok((seals, number)) => return Ok((pairing, seals, number, handed)),
                 Err(ConnectError::PeerLeft) => connection = pairing.connection,
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    async fn paired(&self, mut connection: Connection) -> Result<(Pairing, Handed), ConnectError> {
+        let (attempt, handed) = paired(&mut connection).await?;
+        Ok((Pairing { connection, door: Door::Meeting, attempt }, handed))
     }
 
     /// Goes to where both sides meet.
@@ -168,7 +224,7 @@ impl Rejoin {
     }
 
     /// New keys for the meeting, under which this side says which generation it has seen.
-    async fn greet<'a>(&self, pairing: &'a mut Pairing) -> Result<Signals<'a>, ConnectError> {
+    async fn greet(&self, pairing: &mut Pairing) -> Result<Seals, ConnectError> {
         if let Some(confirmation) = &self.confirmation {
             pairing.send(confirmation).await?;
         }
@@ -179,27 +235,24 @@ impl Rejoin {
             theirs = step(pairing).await?;
         }
         let (sealer, opener) = meeting.receive(&theirs)?;
-        let mut signals = Signals { pairing, sealer, opener, generation: 0 };
-        signals.send(&Signal::Generations { highest: self.highest }).await?;
-        Ok(signals)
+        let mut seals = Seals { sealer, opener };
+        let highest = self.highest.load(Ordering::Relaxed);
+        seals.send(pairing, &Signal::Generations { highest }).await?;
+        Ok(seals)
     }
 
-    /// A meeting, then a new transport and the next generation over it.
-    async fn negotiate(
-        &mut self,
-        pairing: &mut Pairing,
-        ice_servers: Vec<IceServer>,
-    ) -> Result<Opened, ConnectError> {
-        let mut signals = self.greet(pairing).await?;
-        let highest =
-            timeout(STEP_DEADLINE, signals.generations()).await.map_err(|_| ConnectError::NoPath)??;
+    /// New keys, and the number of the generation that is next: that of WebRTC, behind which comes that of the relay.
+    async fn agree(&mut self, pairing: &mut Pairing) -> Result<(Seals, u32), ConnectError> {
+        let mut seals = self.greet(pairing).await?;
+        let theirs = timeout(STEP_DEADLINE, seals.generations(pairing));
+        let theirs = theirs.await.map_err(|_| ConnectError::NoPath)??;
         self.confirmation = None;
-        let next = self.highest.max(highest).saturating_add(1);
-        if next > MAX_GENERATIONS {
+        let next = self.highest.load(Ordering::Relaxed).max(theirs).saturating_add(1);
+        if next >= MAX_GENERATIONS {
             return Err(ConnectError::Aborted(AbortReason::Internal));
         }
-        (self.highest, signals.generation) = (next, next);
-        negotiate(&mut signals, &self.secret, (self.role, &self.reach), ice_servers).await
+        self.highest.store(next + 1, Ordering::Relaxed);
+        Ok((seals, next))
     }
 }
 
@@ -239,13 +292,13 @@ async fn step(pairing: &mut Pairing) -> Result<Vec<u8>, ConnectError> {
 }
 
 /// Waits for the other side to come, for as long as the rendezvous is there.
-async fn paired(connection: &mut Connection) -> Result<(u32, Vec<IceServer>), ConnectError> {
+async fn paired(connection: &mut Connection) -> Result<(u32, Handed), ConnectError> {
     let mut probes = interval(PROBE_INTERVAL);
     loop {
         tokio::select! {
             message = connection.recv() => match message? {
-                ServerMessage::Paired { door: Door::Meeting, attempt, ice_servers } => {
-                    return Ok((attempt, ice_servers));
+                ServerMessage::Paired { door: Door::Meeting, attempt, ice_servers, relay } => {
+                    return Ok((attempt, Handed { ice_servers, relay }));
                 }
                 ServerMessage::Refused { reason, retry_after } => return Err(refused(reason, retry_after)),
                 ServerMessage::Paired { .. }

@@ -35,9 +35,14 @@ pub(super) async fn dial(server: &Url) -> Result<Option<TcpStream>, ProxyError> 
     dial_as(&Matcher::from_env(), server).await
 }
 
+/// The address, without user name and password, of the proxy through which `server` is reached, if through any.
+pub fn proxy_for(server: &Url) -> Option<String> {
+    choose(&Matcher::from_env(), server).map(|(_, proxy)| name(&proxy))
+}
+
 async fn dial_as(rules: &Matcher, server: &Url) -> Result<Option<TcpStream>, ProxyError> {
     let Some((target, proxy)) = choose(rules, server) else { return Ok(None) };
-    let address = format!("{}://{}", proxy.uri().scheme_str().unwrap_or("http"), authority(&proxy));
+    let address = name(&proxy);
     tracing::info!(proxy = %address, "connecting through a proxy");
     connect(&proxy, target).await.map(Some).map_err(|source| ProxyError { proxy: address, source })
 }
@@ -80,6 +85,10 @@ async fn connect(proxy: &Intercept, target: Uri) -> Result<TcpStream, Box<dyn St
         }
         _ => Err("only http://, socks5:// and socks5h:// proxies are supported".into()),
     }
+}
+
+fn name(proxy: &Intercept) -> String {
+    format!("{}://{}", proxy.uri().scheme_str().unwrap_or("http"), authority(proxy))
 }
 
 /// Host and port of a proxy.

@@ -92,11 +92,15 @@ pub(super) struct Pipe {
 }
 
 impl Pipe {
-    /// Starts the two threads.
+    /// Starts the two threads. `early` is what came first, opened already.
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub(super) fn start(sealer: Sealer, opener: Opener, transport: Transport) -> io::Result<Self> {
+    pub(super) fn start(
+        (sealer, opener): (Sealer, Opener),
+        transport: Transport,
+        early: Option<BytesMut>,
+    ) -> io::Result<Self> {
         let Transport { sender: outgoing, receiver: incoming, hangup, .. } = transport;
         let (drafts, draft_queue) = mpsc::channel(QUEUE_LEN);
         let (opened_queue, opened) = mpsc::channel(QUEUE_LEN);
@@ -107,7 +111,12 @@ impl Pipe {
             seal_all(sealer, outgoing, draft_queue, &counter);
             let _ = done.send(());
         })?;
-        spawn("send-open", move || open_all(opener, incoming, &opened_queue))?;
+        spawn("send-open", move || {
+            let is_wanted = early.is_none_or(|early| opened_queue.blocking_send(Ok(Opened(early))).is_ok());
+            if is_wanted {
+                open_all(opener, incoming, &opened_queue);
+            }
+        })?;
         Ok(Self { drafts, opened, sent_count, flushed, hangup })
     }
 

@@ -18,6 +18,8 @@ use crate::storage::{Hasher, SourceError, SourceReader};
 pub(super) enum Job {
     /// From here on everything goes to this queue: that of a new generation.
     Generation(mpsc::Sender<Draft>),
+    /// SWITCH to this generation is the last that goes where it went; from here on everything goes to this queue.
+    Switch { next: u32, drafts: mpsc::Sender<Draft> },
     /// Pass on a message.
     Message(Message<'static>),
     /// Pass on the whole manifest.
@@ -94,7 +96,7 @@ impl Reading {
         let mut has_failed = false;
         while let Some(job) = jobs.blocking_recv() {
             let is_wanted = match &job {
-                Job::Generation(_) => true,
+                Job::Generation(_) | Job::Switch { .. } => true,
                 Job::Message(_) => self.drafts.is_some(),
                 Job::Manifest | Job::HashPrefix { .. } | Job::Read(_) => self.drafts.is_some() && !has_failed,
             };
@@ -109,6 +111,12 @@ impl Reading {
     fn perform(&mut self, job: Job) -> Result<(), Gone> {
         match job {
             Job::Generation(drafts) => {
+                self.drafts = Some(drafts);
+                Ok(())
+            }
+            Job::Switch { next, drafts } => {
+                // When the old path is gone, both sides will notice.
+                let _ = self.pass_on(Draft::of(&Message::Switch { next }));
                 self.drafts = Some(drafts);
                 Ok(())
             }

@@ -18,13 +18,13 @@ use super::disk::{Job, Report, Step};
 use super::link::{Link, Wake as LinkWake};
 use super::offered::Offered;
 use super::pipe::Opened;
-use super::pulse::Beat;
 use super::saving::Saving;
 use super::tally::resumed;
 use super::{Error, PROGRESS_INTERVAL};
 use crate::connect::{Channel, Rejoin};
 use crate::report::{Ask, AskError, Consent, Event, Interruption, Reporter, Warning};
 use crate::storage::{Checked, SinkError, SinkOptions};
+use crate::transport;
 
 /// How long a receiver that fails takes to tell the other side: twice, to say it and to see it gone.
 const FAREWELL_DEADLINE: Duration = Duration::from_secs(3);
@@ -124,16 +124,12 @@ impl Task<'_> {
                     return Err(Error::Interrupted);
                 }
                 Wake::Link(LinkWake::Opened(opened)) => record = Some(self.hear(opened)?),
-                Wake::Link(LinkWake::Beat(Beat::Ping(ping))) => self.link.try_send(&ping),
-                Wake::Link(LinkWake::Beat(Beat::Quiet)) => {}
-                Wake::Link(LinkWake::Lost | LinkWake::Beat(Beat::Silence)) => self.lose_link(),
-                Wake::Link(LinkWake::Back(path)) => {
-                    self.reporter.report(super::connected(path));
-                    self.machine.handle_generation();
-                    self.ask_held();
-                    // It says DONE again.
-                    self.saving.iter_mut().for_each(Saving::linger);
-                }
+                Wake::Link(LinkWake::Ping(ping)) => self.link.try_send(&ping),
+                Wake::Link(LinkWake::Moved(path)) => self.reporter.report(self.link.connected(path)),
+                // Only the sender leaves by itself.
+                Wake::Link(LinkWake::Leave(..)) => {}
+                Wake::Link(LinkWake::Lost) => self.lose_link(),
+                Wake::Link(LinkWake::Back(path) | LinkWake::Restart(path, _)) => self.go_on_over(path),
                 Wake::Link(LinkWake::Failed(error)) => return Err(error),
                 Wake::Answered(answer) => self.decide(answer)?,
                 Wake::Checked(checked) => self.accept(checked)?,
@@ -252,6 +248,15 @@ impl Task<'_> {
         if let Some(saving) = self.saving.as_mut().filter(|_| is_resuming) {
             saving.ask_held();
         }
+    }
+
+    /// What was on its way is lost: the sender is told what is here.
+    fn go_on_over(&mut self, path: transport::Path) {
+        self.reporter.report(self.link.connected(path));
+        self.machine.handle_generation();
+        self.ask_held();
+        // It says DONE again.
+        self.saving.iter_mut().for_each(Saving::linger);
     }
 
     /// Tells the sender what is on the disk, for it to go on behind that. A disk thread that ended has told why.

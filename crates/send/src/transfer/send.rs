@@ -14,13 +14,13 @@ use wire::transfer::{self, TransferError};
 use super::link::{Link, Wake};
 use super::pace::{Answers, pace};
 use super::pipe::{Opened, spawn};
-use super::pulse::Beat;
 use super::reading::{Job, Reading, Report};
 use super::tally::{Tally, summary};
 use super::{Error, PROGRESS_INTERVAL};
 use crate::connect::{Channel, Rejoin};
 use crate::report::{Event, Reporter, Summary};
 use crate::storage::{Source, SourceError};
+use crate::transport;
 
 /// Jobs that wait for the reading thread. Small, so that an answer does not wait behind many chunks.
 const JOB_QUEUE_LEN: usize = 4;
@@ -62,8 +62,17 @@ pub async fn send(
 
     let machine = transfer::Sender::new(Arc::clone(&manifest));
     let answers = Some(answers);
-    let mut sending =
-        Sending { machine, link, jobs, answers, next: None, is_accepted: false, tally, reporter };
+    let mut sending = Sending {
+        machine,
+        link,
+        jobs,
+        answers,
+        next: None,
+        crossing: None,
+        is_accepted: false,
+        tally,
+        reporter,
+    };
     sending.begin_generation();
     sending.run(reports, cancel).await?;
     Ok(Sent { what: summary(&manifest), moved: sending.tally.moved(), elapsed: sending.tally.elapsed() })
@@ -77,6 +86,8 @@ struct Sending<'a> {
     /// Until there is something to say that does not wait for the rest of a manifest.
     answers: Option<Answers>,
     next: Option<Job>,
+    /// What comes before everything that the machine says next.
+    crossing: Option<Job>,
     is_accepted: bool,
     tally: Arc<Tally>,
     reporter: &'a dyn Reporter,
@@ -120,14 +131,16 @@ impl Sending<'_> {
                 }
                 wake = self.link.wake(true) => match wake {
                     Wake::Opened(opened) => self.hear(&opened)?,
-                    Wake::Beat(Beat::Ping(ping)) => {
+                    Wake::Ping(ping) => {
                         let _ = self.jobs.try_send(Job::Message(ping));
                     }
-                    Wake::Beat(Beat::Quiet) => {}
-                    Wake::Lost | Wake::Beat(Beat::Silence) if self.machine.is_done() => return Ok(()),
-                    Wake::Lost | Wake::Beat(Beat::Silence) => self.lose_link(),
+                    Wake::Leave(next, drafts) => self.crossing = Some(Job::Switch { next, drafts }),
+                    Wake::Moved(path) => self.reporter.report(self.link.connected(path)),
+                    Wake::Restart(path, mark) => self.restart(path, mark),
+                    Wake::Lost if self.machine.is_done() => return Ok(()),
+                    Wake::Lost => self.lose_link(),
                     Wake::Back(path) => {
-                        self.reporter.report(super::connected(path));
+                        self.reporter.report(self.link.connected(path));
                         self.begin_generation();
                     }
                     Wake::Failed(error) => return Err(self.judge(error)),
@@ -161,16 +174,26 @@ impl Sending<'_> {
         self.next = self.link.drafts().map(Job::Generation);
     }
 
+    /// The path that was left died before everything had arrived: the receiver says where to go on over the other.
+    fn restart(&mut self, path: transport::Path, mark: Option<u32>) {
+        self.machine.handle_generation();
+        // What is queued for the old path goes nowhere; this is where what counts begins.
+        self.next = self.link.drafts().map(Job::Generation);
+        self.crossing = mark.map(|next| Job::Message(Message::Switch { next }));
+        self.reporter.report(self.link.connected(path));
+    }
+
     /// The path is gone; both sides look for another.
     fn lose_link(&mut self) {
         if self.link.break_down() {
-            self.next = None;
+            (self.next, self.crossing) = (None, None);
             self.reporter.report(Event::Reconnecting(self.tally.interruption()));
         }
     }
 
     /// Asks the machine for the next job.
     fn decide(&mut self) {
+        self.next = self.next.take().or_else(|| self.crossing.take());
         while self.next.is_none() {
             let Some(output) = self.machine.poll_output() else { return };
             self.next = match output {

@@ -18,9 +18,11 @@ use super::{Transport, TransportError};
 use crate::policy::Policy;
 
 mod connection;
+pub mod probe;
 mod pump;
 mod runtime;
 mod servers;
+mod stun;
 
 /// What a connection is to be made with.
 #[derive(Clone, Debug)]

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use super::sanitize;
 use crate::commands::Error;
 use crate::report::{
-    self, AttemptFailure, Caution, Direction, EntryKind, Event, Finished, Invitation, Offer, Progress,
-    Summary, Warning,
+    self, AttemptFailure, Caution, Check, Detour, Direction, EntryKind, Event, Fact, Finding, Finished,
+    Invitation, Offer, Progress, Summary, Verdict, Warning,
 };
 
 /// The version of these objects. Fields and events may be added to a version; programs ignore what they do not know.
@@ -26,9 +26,7 @@ pub(super) fn line(event: &Event) -> String {
         Event::PeerKnocked => ("knock", json!({})),
         Event::AttemptFailed(failure) => ("attempt_failed", json!({ "reason": attempt_failure(*failure) })),
         Event::Paired => ("paired", json!({})),
-        Event::Connected { path, peer } => {
-            ("path", json!({ "path": path_name(*path), "peer": peer.as_deref() }))
-        }
+        Event::Connected { path, detour, peer } => ("path", connected(*path, *detour, peer.as_deref())),
         Event::AwaitingConsent => ("awaiting_consent", json!({})),
         Event::Offered(offered) => ("offer", offer(offered)),
         Event::Progress(state) => ("progress", progress(state)),
@@ -40,6 +38,8 @@ pub(super) fn line(event: &Event) -> String {
         Event::Saved { path, size } => ("saved", json!({ "path": text(path), "size": size })),
         Event::Warning(reason) => ("warning", warning(reason)),
         Event::Finished(state) => ("finished", finished(state)),
+        Event::Found(found) => ("finding", finding(found)),
+        Event::Diagnosed { warnings } => ("diagnosed", json!({ "warnings": warnings })),
     };
     object(name, fields)
 }
@@ -153,6 +153,49 @@ fn finished(finished: &Finished) -> Value {
     })
 }
 
+fn finding(finding: &Finding) -> Value {
+    let verdict = match finding.verdict {
+        Verdict::Good => "good",
+        Verdict::Note => "note",
+        Verdict::Warning => "warning",
+        Verdict::Problem { .. } => "problem",
+    };
+    let facts = finding.facts.iter().map(|(name, fact)| ((*name).to_owned(), value(fact)));
+    json!({
+        "check": check_name(finding.check),
+        "verdict": verdict,
+        "outcome": finding.outcome,
+        "message": finding.message,
+        "hint": finding.advice,
+        "facts": facts.collect::<serde_json::Map<_, _>>(),
+    })
+}
+
+fn value(fact: &Fact) -> Value {
+    match fact {
+        Fact::Text(text) => json!(text),
+        Fact::Texts(texts) => json!(texts),
+        Fact::Number(number) => json!(number),
+        Fact::Time(time) => json!(seconds(*time)),
+    }
+}
+
+fn check_name(check: Check) -> &'static str {
+    match check {
+        Check::Disk => "disk",
+        Check::State => "state",
+        Check::Multicast => "mdns",
+        Check::Server => "server",
+        Check::Clock => "clock",
+        Check::Code => "code",
+        Check::Addresses => "addresses",
+        Check::Udp => "udp",
+        Check::Router => "router",
+        Check::Turn => "turn",
+        Check::Transfer => "transfer",
+    }
+}
+
 fn warning(warning: &Warning) -> Value {
     match warning {
         Warning::SecretOnCommandLine => json!({ "warning": "secret_on_command_line" }),
@@ -194,6 +237,17 @@ fn path_name(path: report::Path) -> &'static str {
         report::Path::Direct => "direct",
         report::Path::Turn => "turn",
         report::Path::Relay => "relay",
+    }
+}
+
+fn connected(path: report::Path, detour: Option<Detour>, peer: Option<&str>) -> Value {
+    json!({ "path": path_name(path), "why": detour.map(detour_name), "peer": peer })
+}
+
+fn detour_name(detour: Detour) -> &'static str {
+    match detour {
+        Detour::Chosen => "relay_only",
+        Detour::NoneFound => "no_direct_path",
     }
 }
 
@@ -265,8 +319,12 @@ mod tests {
             ),
             (Event::Paired, r#"{"event":"paired","v":1}"#),
             (
-                Event::Connected { path: report::Path::Direct, peer: None },
-                r#"{"event":"path","path":"direct","peer":null,"v":1}"#,
+                Event::Connected { path: report::Path::Direct, detour: None, peer: None },
+                r#"{"event":"path","path":"direct","peer":null,"v":1,"why":null}"#,
+            ),
+            (
+                Event::Connected { path: report::Path::Relay, detour: Some(Detour::NoneFound), peer: None },
+                r#"{"event":"path","path":"relay","peer":null,"v":1,"why":"no_direct_path"}"#,
             ),
             (Event::Warning(Warning::NoNetwork), r#"{"event":"warning","v":1,"warning":"no_network"}"#),
         ];
@@ -303,6 +361,16 @@ mod tests {
                 Event::Saved { path: PathBuf::from("/in/a.txt"), size: 10 },
                 r#"{"event":"saved","path":"/in/a.txt","size":10,"v":1}"#,
             ),
+            (
+                Event::Found(
+                    Finding::warning(Check::Udp, "blocked", "No answer.")
+                        .advise("ask")
+                        .with("elapsed", Fact::Time(Duration::from_millis(20)))
+                        .with("asked", Fact::Texts(vec!["192.0.2.1:3478".to_owned()])),
+                ),
+                r#"{"check":"udp","event":"finding","facts":{"asked":["192.0.2.1:3478"],"elapsed":0.02},"hint":"ask","message":"No answer.","outcome":"blocked","v":1,"verdict":"warning"}"#,
+            ),
+            (Event::Diagnosed { warnings: 2 }, r#"{"event":"diagnosed","v":1,"warnings":2}"#),
             (
                 Event::Finished(received()),
                 r#"{"direction":"receive","elapsed":1.5,"event":"finished","files":1,"moved":10,"name":"a.txt","path":"/in/a.txt","size":10,"v":1}"#,

@@ -5,11 +5,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::consent::display_path;
+use super::finding;
 use super::qr;
 use super::sanitize::escape;
 use super::style::Style;
 use crate::report::{
-    self, AttemptFailure, Direction, Event, Finished, Interruption, Invitation, Summary, Warning,
+    self, AttemptFailure, Detour, Direction, Event, Finished, Interruption, Invitation, Summary, Warning,
 };
 use crate::units::{count, duration, size};
 
@@ -33,7 +34,7 @@ impl Lines {
             Event::CodeReady(invitation) => self.invitation(invitation),
             Event::AttemptFailed(failure) => self.warn_line(attempt_failure(*failure)),
             Event::Paired => "The code is right; connecting.\n".to_owned(),
-            Event::Connected { path, peer } => connected(*path, peer.as_deref()),
+            Event::Connected { path, detour, peer } => connected((*path, *detour), peer.as_deref()),
             Event::AwaitingConsent => "Waiting for the receiver to accept.\n".to_owned(),
             Event::Reconnecting(Interruption { kept, total }) => {
                 format!(
@@ -51,6 +52,8 @@ impl Lines {
             }
             Event::Warning(warning) => self.warn_line(&warning_text(warning)),
             Event::Finished(finished) => self.finished(finished),
+            Event::Found(found) => finding::lines(found, self.style),
+            Event::Diagnosed { warnings } => finding::conclusion(*warnings, self.style),
             Event::PeerKnocked
             | Event::Offered(_)
             | Event::Checking { .. }
@@ -145,7 +148,11 @@ fn numbers(total: u64, moved: u64, elapsed: Duration) -> String {
     format!("{spent}, {}/s", size(speed))
 }
 
-fn connected(path: report::Path, peer: Option<&str>) -> String {
+fn connected((path, detour): (report::Path, Option<Detour>), peer: Option<&str>) -> String {
+    let why = match detour {
+        Some(Detour::NoneFound) => "; no direct path so far",
+        Some(Detour::Chosen) | None => "",
+    };
     let how = match path {
         report::Path::SameMachine => "on this machine",
         report::Path::LocalNetwork => "direct on this network",
@@ -154,8 +161,8 @@ fn connected(path: report::Path, peer: Option<&str>) -> String {
         report::Path::Relay => "through the rendezvous server, which sees only sealed data",
     };
     match peer {
-        Some(peer) => format!("Connected to {}, {how}.\n", escape(peer, PEER_LEN)),
-        None => format!("Connected, {how}.\n"),
+        Some(peer) => format!("Connected to {}, {how}{why}.\n", escape(peer, PEER_LEN)),
+        None => format!("Connected, {how}{why}.\n"),
     }
 }
 
@@ -333,11 +340,13 @@ mod tests {
 
     #[test]
     fn the_path_is_named_and_a_relay_said_to_be_blind() {
-        let connected =
-            |path, peer: Option<&str>| lines().of(&Event::Connected { path, peer: peer.map(Into::into) });
-        let direct = connected(report::Path::LocalNetwork, Some("pixel-7"));
+        let connected = |path, detour, peer: Option<&str>| {
+            lines().of(&Event::Connected { path, detour, peer: peer.map(Into::into) })
+        };
+        let direct = connected(report::Path::LocalNetwork, None, Some("pixel-7"));
         assert_eq!(direct, "Connected to pixel-7, direct on this network.\n");
-        assert!(connected(report::Path::Relay, None).contains("only sealed data"));
+        let relayed = connected(report::Path::Relay, Some(Detour::NoneFound), None);
+        assert!(relayed.contains("only sealed data; no direct path so far"), "{relayed}");
     }
 
     #[test]
@@ -359,7 +368,7 @@ mod tests {
                 server: Some(text()),
                 ..invitation()
             }),
-            Event::Connected { path: report::Path::Direct, peer: Some(evil.into()) },
+            Event::Connected { path: report::Path::Direct, detour: None, peer: Some(evil.into()) },
             Event::Resumed { name: evil.into(), offset: 1, size: 2 },
             Event::Warning(Warning::SentAs { from: text(), to: text() }),
             Event::Warning(Warning::SpecialFileSkipped(path())),

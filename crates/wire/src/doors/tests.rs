@@ -87,7 +87,12 @@ impl Bench {
 
     fn pair(&mut self, door: Door) {
         self.attempt += 1;
-        self.hear(ServerMessage::Paired { door, attempt: self.attempt, ice_servers: Vec::new() });
+        self.hear(ServerMessage::Paired {
+            door,
+            attempt: self.attempt,
+            ice_servers: Vec::new(),
+            relay: None,
+        });
     }
 
     fn leave(&mut self, door: Door) {

@@ -10,7 +10,7 @@ use serde::Serialize;
 use self::talk::Talk;
 use crate::generation::{AwaitingSender, Generation, MAX_GENERATIONS};
 use crate::handshake::{Seed, Session, is_confirmation};
-use crate::keys::SessionSecret;
+use crate::keys::{SessionSecret, Verifier};
 use crate::message::{AbortReason, Message};
 use crate::record::{HEADER_LEN, Opener, Sealer, TAG_LEN};
 use crate::signal::{CheckedDescription, DescriptionKind, Meeting, Signal, halves, is_usable_candidate};
@@ -79,6 +79,8 @@ pub(super) enum Received<'a> {
 pub(super) struct Connection {
     role: Role,
     secret: SessionSecret,
+    /// What both may compare, unless this side has lost it.
+    verifier: Option<Verifier>,
     /// The highest generation that this side has seen.
     generation: u32,
     stage: Stage,
@@ -129,10 +131,11 @@ const CHANNEL: u16 = 0;
 impl Connection {
     /// The two sides have proved themselves at a door, and go on talking there.
     pub(super) fn new(session: Session, role: Role, place: Place, ice_servers: Vec<IceServer>) -> Self {
-        let Session { secret, signal_keys, confirmation, .. } = session;
+        let Session { secret, signal_keys, confirmation, verifier, .. } = session;
         let talk = Talk::new(place, halves(signal_keys), ice_servers);
         let mut connection = Self::at(Stage::Talking(Box::new(talk)), secret, role);
         connection.confirmation = confirmation;
+        connection.verifier = Some(verifier);
         connection.begin_generation();
         connection
     }
@@ -155,6 +158,7 @@ impl Connection {
         seed: Seed,
     ) -> Self {
         let mut connection = Self::at(Stage::Waiting(seed), session.secret, role);
+        connection.verifier = Some(session.verifier);
         connection.lost_server = true;
         connection.meet(place, ice_servers);
         connection
@@ -165,6 +169,7 @@ impl Connection {
         Self {
             role,
             secret,
+            verifier: None,
             generation: 1,
             stage,
             path: Path::Closed,
@@ -180,6 +185,11 @@ impl Connection {
     #[cfg(any(test, not(feature = "sending")))]
     pub(super) fn secret(&self) -> &SessionSecret {
         &self.secret
+    }
+
+    /// Four words, which are the same on both sides unless somebody stands between them.
+    pub(super) fn words(&self) -> Option<String> {
+        self.verifier.map(|verifier| verifier.words().join(" "))
     }
 
     /// What to do next, in this order. The records to transmit go behind `records`.
@@ -218,7 +228,7 @@ impl Connection {
     fn take_message(&mut self, message: ServerMessage) -> Result<(), Trouble> {
         match message {
             _ if self.is_open() => Ok(()),
-            ServerMessage::Paired { door: Door::Meeting, attempt, ice_servers } => {
+            ServerMessage::Paired { door: Door::Meeting, attempt, ice_servers, .. } => {
                 self.meet(Place { door: Door::Meeting, attempt }, ice_servers);
                 Ok(())
             }

@@ -16,8 +16,8 @@ pub(super) enum Output {
     Prove,
     /// The rendezvous wants work: let others have their turn, then `Session::search`. All of it may take so many milliseconds.
     Search { limit: u64 },
-    /// Ask the user. Sizes in bytes.
-    Ask { files: u32, size: u64, is_stream: bool, is_text: bool, left_out: u32 },
+    /// Ask the user. Sizes in bytes; `words` are what the two sides may compare.
+    Ask { files: u32, size: u64, is_stream: bool, is_text: bool, left_out: u32, words: Option<String> },
     /// Only the first `offset` bytes of this file stay; what follows is written behind them.
     Rewind { file: u32, offset: u64 },
     /// Write these bytes of the staging buffer.
@@ -66,6 +66,7 @@ pub(super) fn closed(reason: CloseReason) -> &'static str {
         | CloseReason::IdleTimeout
         | CloseReason::SlowReader
         | CloseReason::Replaced
+        | CloseReason::Quota
         | CloseReason::Unknown => "left",
     }
 }

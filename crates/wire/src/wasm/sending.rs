@@ -91,14 +91,21 @@ const AWAKE_PATIENCE: Duration = Duration::from_secs(3);
 
 #[wasm_bindgen]
 impl Sending {
-    /// Asks for doors. `base` is the address of the page, under which receivers find it; `entropy` is 32 fresh random bytes.
+    /// Asks for doors. `base` is the address of the page, under which receivers find it; a private rendezvous asks for its
+    /// `token`; `entropy` is 32 fresh random bytes.
     ///
     /// # Errors
     /// An error when there is less entropy; `nothing` for an offer without files; `names` for one that cannot be made.
     #[wasm_bindgen(constructor)]
-    pub fn new(base: &str, offer: &Offer, entropy: &[u8], now: f64) -> Result<Self, JsError> {
+    pub fn new(
+        base: &str,
+        offer: &Offer,
+        token: Option<String>,
+        entropy: &[u8],
+        now: f64,
+    ) -> Result<Self, JsError> {
         let entropy = entropy.try_into().map_err(|_| JsError::new("entropy"))?;
-        Self::open(base, offer, entropy, time(now)).map_err(JsError::new)
+        Self::open(base, offer, token, entropy, time(now)).map_err(JsError::new)
     }
 
     /// What to do next, as JSON; nothing until something happens.
@@ -375,7 +382,13 @@ impl Sending {
         self.send(&Message::Ping { token: self.pulse.count });
     }
 
-    fn open(base: &str, offer: &Offer, entropy: [u8; 32], now: Duration) -> Result<Self, &'static str> {
+    fn open(
+        base: &str,
+        offer: &Offer,
+        token: Option<String>,
+        entropy: [u8; 32],
+        now: Duration,
+    ) -> Result<Self, &'static str> {
         let manifest = Arc::new(offer.manifest().map_err(|_| "names")?);
         let mut rng = ChaCha20Rng::from_seed(entropy);
         let mut password = [0; 16];
@@ -385,7 +398,7 @@ impl Sending {
         let mut return_slot = [0; 16];
         rng.fill_bytes(&mut return_slot);
         let return_slot = Some(Slot::new(return_slot));
-        let doors = Doors::new(Typed::Digits(Password::MIN_DIGITS), link_password, None, return_slot, now);
+        let doors = Doors::new(Typed::Digits(Password::MIN_DIGITS), link_password, token, return_slot, now);
         let is_link_open = link.is_some();
         let waiting =
             Waiting { doors, code: None, is_link_open, ttl: 0, codes_left: 0, open_until: now, search: None };
@@ -489,7 +502,7 @@ impl Sending {
     }
 
     fn meet(&mut self, session: Session, place: doors::Place, now: Duration) {
-        let doors::Place { door, attempt, ice_servers } = place;
+        let doors::Place { door, attempt, ice_servers, .. } = place;
         let there = connection::Place { door, attempt };
         self.stage = Stage::Met(Box::new(Connection::new(session, Role::Sender, there, ice_servers)));
         self.pulse.deadline = now + PATH_DEADLINE;
@@ -520,8 +533,11 @@ impl Sending {
     /// The two sides have proved themselves over the channel.
     fn begin_generation(&mut self) {
         self.settle(Ok(()));
-        let is_again = self.connection().is_some_and(|connection| connection.is_again());
-        self.outbox.push_back(if is_again { Output::Back } else { Output::Offered });
+        if let Some(connection) = self.connection() {
+            let words = connection.words();
+            let output = if connection.is_again() { Output::Back } else { Output::Offered { words } };
+            self.outbox.push_back(output);
+        }
         self.machine.handle_generation();
         self.work();
     }

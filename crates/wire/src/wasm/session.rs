@@ -19,7 +19,7 @@ use crate::manifest::Manifest;
 use crate::message::{AbortReason, DeclineReason, Message};
 use crate::pow::Search;
 use crate::record::MAX_RECORD_LEN;
-use crate::signaling::{ClientMessage, IceServer, Role, SIGNALING_VERSION, ServerMessage};
+use crate::signaling::{ClientMessage, IceServer, Role, ServerMessage};
 use crate::transfer;
 
 /// The receiver's side of everything, without a socket, a clock or a disk.
@@ -51,10 +51,9 @@ impl Session {
     #[wasm_bindgen(constructor)]
     pub fn new(ticket: &Ticket, entropy: &[u8]) -> Result<Self, JsError> {
         let [handshake, generation] = seeds(entropy).ok_or_else(|| JsError::new("entropy"))?;
-        let claim = ClientMessage::Claim { v: SIGNALING_VERSION, at: ticket.at };
-        let mut session = Self::at(Stage::Claiming(Box::new((ticket.clone(), handshake))));
+        let mut session = Self::at(Stage::Over);
         session.generation_seed = Some(generation);
-        session.say(&claim);
+        session.claim(ticket.clone(), handshake);
         Ok(session)
     }
 
@@ -182,7 +181,10 @@ impl Session {
         if self.machine.is_done() {
             return;
         }
-        if matches!(self.stage, Stage::Unanswered(_)) {
+        if matches!(
+            self.stage,
+            Stage::Unclaimed(_) | Stage::Claiming(_) | Stage::Greeting(_) | Stage::Unanswered(_)
+        ) {
             return self.handle_server_gone();
         }
         if self.connection().is_some_and(Connection::handle_lost) {
@@ -203,12 +205,15 @@ impl Session {
                 self.stage = Stage::Met(connection);
                 self.settle(Ok(()));
             }
-            Stage::Claiming(_) | Stage::Greeting(_) => self.fail("server-gone"),
+            Stage::Unclaimed(ticket) => self.give_up_claim(*ticket),
+            Stage::Claiming(claiming) => self.give_up_claim(claiming.0),
+            Stage::Greeting(greeting) => self.give_up_claim(greeting.0),
             Stage::Over => {}
         }
     }
 
-    /// Looks for the sender where the two meet again, over a new socket. `entropy` is 64 fresh random bytes.
+    /// Looks for the sender where the two meet again, or at its door as long as nothing was proved there, over a new socket.
+    /// `entropy` is 64 fresh random bytes.
     ///
     /// # Errors
     /// An error when there is less entropy.
@@ -219,6 +224,10 @@ impl Session {
             Stage::Met(connection) => {
                 connection.join(meeting);
                 self.settle(Ok(()));
+            }
+            Stage::Unclaimed(ticket) => {
+                let ticket = Ticket::clone(ticket);
+                self.claim(ticket, meeting);
             }
             Stage::Unanswered(_) => self.meet_unanswered(meeting),
             Stage::Claiming(_) | Stage::Greeting(_) | Stage::Proving(_) | Stage::Over => {}

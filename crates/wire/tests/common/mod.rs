@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test binary uses its part")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that panics has failed")]
 
+pub(crate) mod lanes;
 pub(crate) mod pair;
 
 use wire::code::{Code, Nameplate, Password};

@@ -8,9 +8,10 @@ use wire::handshake::Session;
 use wire::manifest::{Entry, EntryKind, Manifest, Purpose};
 use wire::message::{AbortReason, Batch, CHUNK_LEN, DeclineReason, Message, Sha256Digest};
 use wire::safe_path::SafePath;
+use wire::transfer::crossing::Fate;
 use wire::transfer::receiver::{self, Held};
 use wire::transfer::sender::{self, Read};
-use wire::transfer::{Receiver, Sender, TransferError};
+use wire::transfer::{Crossing, Receiver, Sender, TransferError};
 
 use super::{Keys, encode, open_generation, seal, sessions};
 
@@ -35,8 +36,12 @@ pub(crate) struct SendingEnd {
     pub(crate) is_puppet: bool,
     /// How often [`sender::Output::Accepted`] came.
     pub(crate) accepted: usize,
+    /// Whether it reads one record's worth at a time, and not as much as it may send.
+    pub(crate) is_slow: bool,
     /// Counted bytes sealed in this generation.
     counted: u64,
+    /// Stands before the machine where there is more than one generation.
+    pub(crate) crossing: Option<Crossing>,
 }
 
 /// The receiver's machine, its disk, and its end of the transport.
@@ -59,11 +64,13 @@ pub(crate) struct ReceivingEnd {
     pub(crate) is_puppet: bool,
     /// The highest grant of this generation.
     granted: u64,
+    /// Stands before the machine where there is more than one generation.
+    pub(crate) crossing: Option<Crossing>,
 }
 
 /// Two ends of one session and the records between them.
 pub(crate) struct Pair {
-    sessions: (Session, Session),
+    pub(super) sessions: (Session, Session),
     pub(crate) generation: u32,
     pub(crate) sender: SendingEnd,
     pub(crate) receiver: ReceivingEnd,
@@ -130,7 +137,9 @@ impl Pair {
                 error: None,
                 is_puppet: false,
                 accepted: 0,
+                is_slow: false,
                 counted: 0,
+                crossing: None,
             },
             receiver: ReceivingEnd {
                 machine: Receiver::new(),
@@ -145,6 +154,7 @@ impl Pair {
                 slow_writer: false,
                 is_puppet: false,
                 granted: 0,
+                crossing: None,
             },
             s2r: VecDeque::new(),
             r2s: VecDeque::new(),
@@ -166,8 +176,20 @@ impl Pair {
         self.generation += 1;
         let (keys_s, keys_r) = open_generation(&self.sessions, self.generation).unwrap();
         (self.sender.keys, self.receiver.keys) = (Some(keys_s), Some(keys_r));
-        (self.sender.counted, self.receiver.granted) = (0, 0);
+        self.restart_sender();
+        self.restart_receiver();
+    }
+
+    /// The sender goes on by what the receiver will state.
+    pub(crate) fn restart_sender(&mut self) {
+        self.sender.counted = 0;
         self.sender.machine.handle_generation();
+    }
+
+    /// The receiver states what it knows.
+    pub(crate) fn restart_receiver(&mut self) {
+        self.receiver.granted = 0;
+        self.receiver.unwritten.clear();
         self.receiver.machine.handle_generation();
         self.receiver.resume();
     }
@@ -287,7 +309,7 @@ impl SendingEnd {
         self.counted
     }
 
-    fn speak(&mut self, granted: u64, out: &mut VecDeque<Vec<u8>>) {
+    pub(crate) fn speak(&mut self, granted: u64, out: &mut VecDeque<Vec<u8>>) {
         if self.keys.is_none() || self.is_puppet {
             return;
         }
@@ -301,7 +323,12 @@ impl SendingEnd {
                     let digest = sha256(&self.content(file)[..len]);
                     self.machine.handle_prefix(file, offset, digest);
                 }
-                sender::Output::Read(read) => self.send_read(&read, granted, out),
+                sender::Output::Read(read) => {
+                    self.send_read(&read, granted, out);
+                    if self.is_slow {
+                        return;
+                    }
+                }
                 sender::Output::Done => {}
             }
         }
@@ -362,12 +389,20 @@ impl SendingEnd {
         out.push_back(record);
     }
 
-    fn take(&mut self, mut record: Vec<u8>) {
+    pub(crate) fn take(&mut self, mut record: Vec<u8>) {
         let Some((_, opener)) = self.keys.as_mut().filter(|_| !self.is_puppet) else { return };
         let Ok(plaintext) = opener.open(&mut record) else {
             self.keys = None;
             return;
         };
+        match self.crossing.as_mut().map_or(Ok(Fate::Deliver), |crossing| crossing.handle_record(plaintext)) {
+            Ok(Fate::Deliver) => {}
+            Ok(Fate::Drop) => return,
+            Err(violation) => {
+                self.error = Some(violation.into());
+                return;
+            }
+        }
         let error = self.machine.handle_record(plaintext).err();
         self.error = self.error.or(error);
     }
@@ -406,10 +441,16 @@ impl ReceivingEnd {
     }
 
     /// Does what the machine wants done; bytes to write are those of the record just handled.
-    fn act(&mut self, plaintext: &[u8], out: &mut VecDeque<Vec<u8>>) {
+    pub(crate) fn act(&mut self, plaintext: &[u8], out: &mut VecDeque<Vec<u8>>) {
+        let answers = self.perform(plaintext);
+        answers.iter().for_each(|message| self.seal(message, out));
+    }
+
+    fn perform(&mut self, plaintext: &[u8]) -> Vec<Message<'static>> {
+        let mut answers = Vec::new();
         while let Some(output) = self.machine.poll_output() {
             match output {
-                receiver::Output::Send(message) => self.seal(&message, out),
+                receiver::Output::Send(message) => answers.push(message),
                 receiver::Output::Ask(manifest) => self.ask(manifest),
                 receiver::Output::Write { file, offset, bytes } => {
                     let disk = self.disk.entry(file).or_default();
@@ -436,6 +477,7 @@ impl ReceivingEnd {
                 receiver::Output::Done => assert!(self.machine.is_done()),
             }
         }
+        answers
     }
 
     fn ask(&mut self, manifest: Arc<Manifest>) {
@@ -456,24 +498,38 @@ impl ReceivingEnd {
         }
     }
 
-    fn seal(&mut self, message: &Message<'_>, out: &mut VecDeque<Vec<u8>>) {
+    pub(crate) fn seal(&mut self, message: &Message<'_>, out: &mut VecDeque<Vec<u8>>) {
         self.note_grant(message);
         if let Some((sealer, _)) = self.keys.as_mut() {
             out.push_back(seal(sealer, &encode(core::slice::from_ref(message))));
         }
     }
 
-    fn take(&mut self, mut record: Vec<u8>, out: &mut VecDeque<Vec<u8>>) {
+    pub(crate) fn take(&mut self, record: Vec<u8>, out: &mut VecDeque<Vec<u8>>) {
+        let answers = self.take_silently(record);
+        answers.iter().for_each(|message| self.seal(message, out));
+    }
+
+    /// Takes a record, and gives what is to be answered.
+    pub(crate) fn take_silently(&mut self, mut record: Vec<u8>) -> Vec<Message<'static>> {
         let len = record.len();
-        let Some((_, opener)) = self.keys.as_mut().filter(|_| !self.is_puppet) else { return };
+        let Some((_, opener)) = self.keys.as_mut().filter(|_| !self.is_puppet) else { return Vec::new() };
         let Ok(plaintext) = opener.open(&mut record) else {
             self.keys = None;
-            return;
+            return Vec::new();
         };
+        match self.crossing.as_mut().map_or(Ok(Fate::Deliver), |crossing| crossing.handle_record(plaintext)) {
+            Ok(Fate::Deliver) => {}
+            Ok(Fate::Drop) => return Vec::new(),
+            Err(violation) => {
+                self.error = Some(violation.into());
+                return Vec::new();
+            }
+        }
         let error = self.machine.handle_record(plaintext, len).err();
         self.error = self.error.or(error);
-        self.act(plaintext, out);
         self.unwritten.push_back(len);
+        self.perform(plaintext)
     }
 
     /// Puts a file in place, if it is what the sender says it is.
@@ -486,7 +542,7 @@ impl ReceivingEnd {
     }
 
     /// Lets the disk take one record.
-    fn write_one(&mut self) -> bool {
+    pub(crate) fn write_one(&mut self) -> bool {
         let Some(len) = self.unwritten.pop_front() else { return false };
         self.machine.handle_written(len);
         true

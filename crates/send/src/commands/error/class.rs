@@ -56,6 +56,7 @@ impl Error {
             Self::UnsafeOffer(_) => ("unsafe_offer", 1),
             Self::Protocol { .. } => ("protocol", 1),
             Self::Version { .. } => ("version", 1),
+            Self::Unfit { exit_code, .. } => ("unfit", *exit_code),
             Self::System { .. } => ("system", 1),
         }
     }

@@ -69,6 +69,7 @@ impl Error {
             Self::Tampered { .. } => "try another network; nothing that was altered has been saved",
             Self::UnsafeOffer(_) => "if you trust the sender, ask them to rename it and send it again",
             Self::Protocol { .. } => "update send on both sides and try again",
+            Self::Unfit { .. } => "do what is said there, then run `send doctor` again",
             Self::Version { age: Age::Old, .. } => "the other side needs a newer send",
             Self::Version { age: Age::New, .. } => "update send on this machine",
         };

@@ -49,6 +49,7 @@ fn every_error() -> Vec<Error> {
         Error::UnsafeOffer(cause()),
         Error::Protocol { direction, kept: kept(), source: cause() },
         Error::Version { direction, age: Age::New },
+        Error::Unfit { problems: 2, exit_code: 5 },
         Error::System { doing: "give a socket", source: cause() },
     ]
 }
@@ -89,7 +90,7 @@ fn exit_codes_sort_failures_by_what_a_script_can_do() {
     assert_eq!(of(4), "wrong_code no_such_code already_tried expired exhausted");
     assert_eq!(
         of(5),
-        "server_unreachable server_lost server_refused not_found no_path no_relay peer_lost unconfirmed"
+        "server_unreachable server_lost server_refused not_found no_path no_relay peer_lost unconfirmed unfit"
     );
     assert_eq!(of(6), "source source_name source_changed nothing_to_send unsendable no_room output write");
     assert_eq!(of(7), "integrity tampered");

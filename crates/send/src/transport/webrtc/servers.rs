@@ -3,9 +3,11 @@
 //! `webrtc` looks host names up on the task that drives the connection, so a slow name server would hold up even a path
 //! that needs no server. The names are looked up here instead, all at once and with a deadline.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::net::lookup_host;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
@@ -54,6 +56,43 @@ pub(super) async fn usable(servers: &[IceServer]) -> Vec<RTCIceServer> {
     }
     usable.truncate(MAX_SERVERS);
     usable
+}
+
+/// One server over UDP, as somebody asks it who makes no connection.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// As it was given.
+    pub url: String,
+    /// Its addresses, one of each family at most; none when its name is not known.
+    pub addresses: Vec<SocketAddr>,
+    /// User name and credential, if it is a TURN server.
+    pub login: Option<(String, String)>,
+}
+
+impl fmt::Debug for Endpoint {
+    /// Without the credential.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Endpoint")
+            .field("url", &self.url)
+            .field("addresses", &self.addresses)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Every STUN and TURN server over UDP in `servers`, all ports of one machine too, in their order; names are looked up for a
+/// second.
+pub async fn endpoints(servers: &[IceServer]) -> Vec<Endpoint> {
+    let deadline = Instant::now() + LOOKUP_DEADLINE;
+    let urls = servers.iter().flat_map(|server| server.urls.iter().map(move |url| (server, url)));
+    let usable = urls.filter_map(|(server, url)| Some((server, url, ServerUrl::parse(url)?)));
+    let lookups = usable.take(MAX_SERVERS).map(|(server, url, parsed)| async move {
+        let found = timeout_at(deadline, lookup_host((parsed.host, parsed.port))).await;
+        let addresses = found.ok().and_then(Result::ok).map(|found| one_of_each_family(found).collect());
+        let login = server.username.clone().zip(server.credential.clone());
+        let login = login.filter(|_| parsed.scheme == "turn");
+        Endpoint { url: url.clone(), addresses: addresses.unwrap_or_default(), login }
+    });
+    join_all(lookups).await
 }
 
 /// Whether a server passes data on.
@@ -145,6 +184,20 @@ mod tests {
         assert_eq!(usable.len(), 1);
         assert_eq!(usable[0].urls, ["turn:127.0.0.1:3478"]);
         assert_eq!((usable[0].username.as_str(), usable[0].credential.as_str()), ("1700000000:x", "hmac"));
+    }
+
+    #[tokio::test]
+    async fn somebody_who_makes_no_connection_asks_every_port() {
+        let urls =
+            ["stun:127.0.0.1:1", "stun:127.0.0.1:2", "turns:127.0.0.1", "turn:127.0.0.1"].map(str::to_owned);
+        let login = Some("x".to_owned());
+        let servers = [IceServer { urls: urls.into(), username: login.clone(), credential: login }];
+        let found: Vec<_> = endpoints(&servers)
+            .await
+            .into_iter()
+            .map(|found| (found.addresses[0].port(), found.login.is_some()))
+            .collect();
+        assert_eq!(found, [(1, false), (2, false), (3478, true)]);
     }
 
     #[test]

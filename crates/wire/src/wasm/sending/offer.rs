@@ -9,8 +9,9 @@ use crate::safe_path::{SafePath, sanitize_name};
 
 /// Files in the order in which they will travel.
 #[wasm_bindgen]
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Offer {
+    purpose: Purpose,
     entries: Vec<Entry>,
     /// What each directory is called at the receiver, by its path here.
     directories: BTreeMap<String, String>,
@@ -24,7 +25,13 @@ impl Offer {
     #[wasm_bindgen(constructor)]
     #[must_use]
     pub fn new() -> Self {
-        Self::default()
+        Self::of(Purpose::Files)
+    }
+
+    /// An offer of a text, which is the one file that is added, of at most a mebibyte: the receiver shows it.
+    #[must_use]
+    pub fn text() -> Self {
+        Self::of(Purpose::Text)
     }
 
     /// Adds a file of `size` bytes, modified `mtime` seconds after 1970, and gives the path under which it travels. Names
@@ -38,6 +45,10 @@ impl Offer {
 }
 
 impl Offer {
+    fn of(purpose: Purpose) -> Self {
+        Self { purpose, entries: Vec::new(), directories: BTreeMap::new(), taken: BTreeSet::new() }
+    }
+
     pub(super) fn add(&mut self, path: &str, size: u64, mtime: i64) -> Result<String, &'static str> {
         let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));
         let above = self.directory(directory);
@@ -48,7 +59,7 @@ impl Offer {
     }
 
     pub(super) fn manifest(&self) -> Result<Manifest, ManifestError> {
-        Manifest::new(Purpose::Files, &self.entries)
+        Manifest::new(self.purpose, &self.entries)
     }
 
     /// What a directory here is called there. Empty names, as of a path that begins with `/`, do not count.
@@ -83,6 +94,12 @@ impl Offer {
     }
 }
 
+impl Default for Offer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 /// Browsers do not tell permissions: read by everybody, written by the owner.
 const MODE: u16 = 0o644;
 
@@ -108,6 +125,7 @@ fn numbered(name: &str, number: u32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::manifest::MAX_TEXT_LEN;
 
     fn sent(paths: &[&str]) -> Vec<String> {
         let mut offer = Offer::new();
@@ -137,6 +155,18 @@ mod tests {
         assert_eq!(sent(&["x", "x/y"]), ["x", "x (1)/y"]);
         let long = "n".repeat(255);
         assert!(sent(&[&long, &long])[1].ends_with(" (1)"));
+    }
+
+    #[test]
+    fn a_text_is_one_file_that_is_to_be_read() {
+        let mut offer = Offer::text();
+        offer.add("text.txt", 5, 0).unwrap();
+        assert_eq!(offer.manifest().unwrap().purpose(), Purpose::Text);
+        offer.add("more.txt", 5, 0).unwrap();
+        assert!(offer.manifest().is_err(), "a text is alone");
+        let mut long = Offer::text();
+        long.add("text.txt", MAX_TEXT_LEN + 1, 0).unwrap();
+        assert!(long.manifest().is_err(), "and not long");
     }
 
     #[test]

@@ -33,8 +33,8 @@ pub(super) enum Output {
     Knocked,
     /// Somebody left a door as it was.
     Visited { why: &'static str },
-    /// The other side is reached, and sees what is offered.
-    Offered,
+    /// The other side is reached, and sees what is offered. `words` are what the two sides may compare.
+    Offered { words: Option<String> },
     /// The receiver agreed.
     Accepted,
     /// Put these bytes at `Sending::room`, one part behind the other, then `Sending::handleRead`. With them, `done` bytes of
@@ -99,6 +99,7 @@ pub(super) fn closed(reason: CloseReason) -> &'static str {
         | CloseReason::IdleTimeout
         | CloseReason::SlowReader
         | CloseReason::Replaced
+        | CloseReason::Quota
         | CloseReason::Unknown => "receiver-left",
     }
 }

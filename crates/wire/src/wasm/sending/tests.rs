@@ -50,7 +50,7 @@ impl Page {
         for (path, bytes) in files {
             offer.add(path, bytes.len() as u64, 1_700_000_000).unwrap();
         }
-        let sending = Sending::open("http://localhost:8080/", &offer, [7; 32], Duration::ZERO).unwrap();
+        let sending = Sending::open("http://localhost:8080/", &offer, None, [7; 32], Duration::ZERO).unwrap();
         let files = files.iter().map(|(_, bytes)| bytes.clone()).collect();
         let mut page = Self {
             sending,
@@ -155,7 +155,7 @@ impl Page {
 
     /// Somebody comes to a door and says hello.
     fn visit(&mut self, door: Door, attempt: u32, password: &Password, at: &Claim) -> Option<Confirmed> {
-        self.hear(&ServerMessage::Paired { door, attempt, ice_servers: Vec::new() });
+        self.hear(&ServerMessage::Paired { door, attempt, ice_servers: Vec::new(), relay: None });
         let (receiver, hello) = Receiver::new(password, at, Seed::new([9; 32]));
         self.relay(door, attempt, &hello);
         let answer = self.body()?;
@@ -353,14 +353,19 @@ fn a_wrong_code_shows_another_and_three_are_all_there_are() {
 fn the_third_who_leaves_early_closes_the_code_and_nobody_closes_the_link() {
     let mut page = Page::new(&[("a", content(9, 1))]);
     for attempt in 1..=3 {
-        page.hear(&ServerMessage::Paired { door: Door::Typed, attempt, ice_servers: Vec::new() });
+        page.hear(&ServerMessage::Paired {
+            door: Door::Typed,
+            attempt,
+            ice_servers: Vec::new(),
+            relay: None,
+        });
         page.hear(&ServerMessage::Left { door: Door::Typed, attempt, reason: CloseReason::Gone });
     }
     assert_eq!(page.shown.len(), 2);
     assert_eq!(page.shown[1]["closed"], "too-many-left");
     for attempt in 1..=10 {
         page.wait(2_000.0);
-        page.hear(&ServerMessage::Paired { door: Door::Link, attempt, ice_servers: Vec::new() });
+        page.hear(&ServerMessage::Paired { door: Door::Link, attempt, ice_servers: Vec::new(), relay: None });
         page.hear(&ServerMessage::Left { door: Door::Link, attempt, reason: CloseReason::Gone });
     }
     assert_eq!((page.shown.len(), page.end()), (2, None));
@@ -373,7 +378,7 @@ fn the_link_answers_once_in_two_seconds() {
     let at = Claim::Slot(link_slot(link.password()).unwrap());
     let mut is_answered = |attempt, wait| {
         page.wait(wait);
-        page.hear(&ServerMessage::Paired { door: Door::Link, attempt, ice_servers: Vec::new() });
+        page.hear(&ServerMessage::Paired { door: Door::Link, attempt, ice_servers: Vec::new(), relay: None });
         let (_, hello) = Receiver::new(link.password(), &at, Seed::new([9; 32]));
         page.relay(Door::Link, attempt, &hello);
         page.body().is_some()
@@ -386,7 +391,7 @@ fn the_link_answers_once_in_two_seconds() {
 #[test]
 fn a_visitor_that_proves_nothing_is_forgotten_in_time() {
     let mut page = Page::new(&[("a", content(9, 1))]);
-    page.hear(&ServerMessage::Paired { door: Door::Typed, attempt: 1, ice_servers: Vec::new() });
+    page.hear(&ServerMessage::Paired { door: Door::Typed, attempt: 1, ice_servers: Vec::new(), relay: None });
     page.wait(11_999.0);
     assert!(!page.was_told("visited"));
     page.wait(1.0);
@@ -577,7 +582,7 @@ fn nonsense_in_every_place_harms_nobody() {
         page.perform();
     }
     let mut page = Page::new(&[("a", content(9, 1))]);
-    page.hear(&ServerMessage::Paired { door: Door::Typed, attempt: 1, ice_servers: Vec::new() });
+    page.hear(&ServerMessage::Paired { door: Door::Typed, attempt: 1, ice_servers: Vec::new(), relay: None });
     page.relay(Door::Typed, 1, b"hello?");
     page.relay(Door::Typed, 1, b"");
     page.sending.handle_open();
@@ -596,7 +601,7 @@ fn nonsense_in_every_place_harms_nobody() {
 fn work_for_a_door_is_done_in_slices_and_answered() {
     let mut offer = Offer::new();
     offer.add("a.txt", 1, 0).unwrap();
-    let mut sending = Sending::open("http://localhost/", &offer, [7; 32], Duration::ZERO).unwrap();
+    let mut sending = Sending::open("http://localhost/", &offer, None, [7; 32], Duration::ZERO).unwrap();
     sending.outbox.clear();
     // The first counter of this seed with 16 zero bits is 178,315: nine slices.
     let challenge = Challenge { bits: 16, seed: "q6urq6urq6urq6urq6urqw".to_owned() };

@@ -14,8 +14,10 @@ use crate::signaling::{
 /// How far the two sides know each other.
 #[derive(Debug)]
 pub(super) enum Stage {
+    /// The rendezvous was lost before anything was proved: the door is claimed again, perhaps at another instance.
+    Unclaimed(Box<Ticket>),
     Claiming(Box<(Ticket, Seed)>),
-    Greeting(Box<handshake::Receiver>),
+    Greeting(Box<(Ticket, handshake::Receiver)>),
     Proving(Box<Confirmed>),
     /// The rendezvous was lost before the sender's answer came, which it repeats where the two meet again.
     Unanswered(Box<Unanswered>),
@@ -36,14 +38,17 @@ impl Session {
     pub(super) fn handle_at_door(&mut self, message: ServerMessage) {
         let is_unanswered = matches!(self.stage, Stage::Unanswered(_));
         match message {
-            ServerMessage::Paired { door: door @ Door::Meeting, attempt, ice_servers } if is_unanswered => {
+            ServerMessage::Paired { door: door @ Door::Meeting, attempt, ice_servers, .. }
+                if is_unanswered =>
+            {
                 self.ice_servers = ice_servers;
                 self.place = Some(Place { door, attempt });
             }
             // There it is as with a channel that is lost: what goes wrong is a reason to try again.
             ServerMessage::Left { .. } if is_unanswered => self.handle_server_gone(),
             ServerMessage::Refused { retry_after, .. } if is_unanswered => self.part(retry_after),
-            ServerMessage::Paired { door, attempt, ice_servers } => {
+            ServerMessage::Refused { reason: CloseReason::GoingAway, .. } => self.handle_server_gone(),
+            ServerMessage::Paired { door, attempt, ice_servers, .. } => {
                 self.ice_servers = ice_servers;
                 self.greet(Place { door, attempt });
             }
@@ -110,10 +115,11 @@ impl Session {
                 let (ticket, seed) = *claiming;
                 self.place = Some(place);
                 let (receiver, hello) = handshake::Receiver::new(&ticket.password, &ticket.at, seed);
-                self.stage = Stage::Greeting(Box::new(receiver));
+                self.stage = Stage::Greeting(Box::new((ticket, receiver)));
                 self.relay(&hello);
             }
-            stage @ (Stage::Greeting(_)
+            stage @ (Stage::Unclaimed(_)
+            | Stage::Greeting(_)
             | Stage::Proving(_)
             | Stage::Unanswered(_)
             | Stage::Met(_)
@@ -125,7 +131,7 @@ impl Session {
 
     fn handle_body(&mut self, body: &[u8]) {
         match std::mem::replace(&mut self.stage, Stage::Over) {
-            Stage::Greeting(receiver) => match receiver.receive_hello(body) {
+            Stage::Greeting(greeting) => match greeting.1.receive_hello(body) {
                 Ok((confirmed, proof)) => {
                     self.stage = Stage::Proving(Box::new(confirmed));
                     self.outbox.push_back(Output::Prove);
@@ -143,8 +149,24 @@ impl Session {
                 (Err(error), _) => self.fail(output::handshake(error)),
             },
             Stage::Unanswered(unanswered) => self.handle_answer_again(*unanswered, body),
-            stage @ (Stage::Claiming(_) | Stage::Met(_) | Stage::Over) => self.stage = stage,
+            stage @ (Stage::Unclaimed(_) | Stage::Claiming(_) | Stage::Met(_) | Stage::Over) => {
+                self.stage = stage;
+            }
         }
+    }
+
+    /// Nothing was proved, so the code is as good as before.
+    pub(super) fn give_up_claim(&mut self, ticket: Ticket) {
+        self.stage = Stage::Unclaimed(Box::new(ticket));
+        (self.search, self.is_challenged) = (None, false);
+        self.part(None);
+    }
+
+    /// Asks for the door that the ticket names.
+    pub(super) fn claim(&mut self, ticket: Ticket, seed: Seed) {
+        let claim = ClientMessage::Claim { v: SIGNALING_VERSION, at: ticket.at };
+        self.stage = Stage::Claiming(Box::new((ticket, seed)));
+        self.say(&claim);
     }
 
     /// The sender may have confirmed, and says so again where the two meet.

@@ -174,12 +174,14 @@ impl Session {
     fn ask(&mut self, manifest: Arc<Manifest>) {
         let is_link = |kind: &EntryKind| matches!(kind, EntryKind::Symlink { .. });
         let links = manifest.entries().iter().filter(|entry| is_link(&entry.kind)).count();
+        let words = self.connection().and_then(|connection| connection.words());
         self.outbox.push_back(Output::Ask {
             files: manifest.file_count(),
             size: manifest.total_size(),
             is_stream: manifest.is_stream(),
             is_text: manifest.purpose() == Purpose::Text,
             left_out: u32::try_from(links).unwrap_or(u32::MAX),
+            words,
         });
         self.manifest = Some(manifest);
     }
