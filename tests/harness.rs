@@ -16,6 +16,7 @@ mod tap;
 mod transcript;
 mod tree;
 
+use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -35,6 +36,11 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 
 /// How soon a user has to know that the other side is gone: more than twice the silence that tells.
 pub(crate) const NOTICED: Duration = Duration::from_secs(15);
+
+/// From now on, and if no program was needed before, the programs are those in `directory`.
+pub(crate) fn use_bins_in(directory: PathBuf) {
+    bins::use_in(directory);
+}
 
 /// The local network, on which one sender at a time may be looked for without a server: two that draw the same nameplate
 /// are a question to the receiver, which is another test's matter.

@@ -19,6 +19,7 @@ mod hostile;
 mod interruption;
 mod layering;
 mod locales;
+mod lossy;
 mod netlab;
 mod page_saves;
 mod page_sends;

@@ -13,8 +13,10 @@
 
 mod cable;
 mod internet;
+mod link;
 mod namespace;
 mod router;
+mod wire;
 
 use std::env;
 use std::time::Duration;
@@ -22,8 +24,10 @@ use std::time::Duration;
 pub(crate) use cable::Cut;
 use cable::{Cable, prepare_switch};
 pub(crate) use internet::{Internet, ROUTER, SERVER_V4, SERVER_V6, Side};
+pub(crate) use link::Link;
 pub(crate) use namespace::Namespace;
 pub(crate) use router::{Access, HTTPS};
+pub(crate) use wire::Wire;
 
 /// A machine of a laboratory, and its cable.
 pub(crate) struct Host {

@@ -1,42 +1,11 @@
-//! What one run amounted to, and how runs are summed up.
+//! What processes cost, and how figures are summed up.
 
-use std::fmt;
 use std::fs;
-
-/// One transfer.
-#[derive(Debug)]
-pub(crate) struct Run {
-    /// Bytes of file per second, in MB, from consent to the last confirmation.
-    pub(crate) rate: f64,
-    /// From starting the sender to its code, in seconds.
-    pub(crate) code_after: f64,
-    /// The receiver's whole command, in seconds.
-    pub(crate) whole: f64,
-    /// What the sender cost.
-    pub(crate) sender: Cost,
-    /// What the receiver cost.
-    pub(crate) receiver: Cost,
-}
-
-impl fmt::Display for Run {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { rate, code_after, whole, sender, receiver } = self;
-        write!(
-            f,
-            "{rate:.0} MB/s, code after {:.0} ms, receiver {whole:.2} s, CPU s/GB {:.2} / {:.2}, peak MB {:.0} / {:.0}",
-            code_after * 1e3,
-            sender.cpu,
-            receiver.cpu,
-            sender.peak,
-            receiver.peak
-        )
-    }
-}
 
 /// What a process cost, as last seen before it ended.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Cost {
-    /// Processor seconds per GB moved.
+    /// Processor seconds.
     pub(crate) cpu: f64,
     /// Peak resident memory, in MB.
     pub(crate) peak: f64,
@@ -44,7 +13,7 @@ pub(crate) struct Cost {
 
 impl Cost {
     /// What process `id` has cost so far; `None` once it is gone or on systems without `/proc`.
-    pub(crate) fn so_far(id: u32, size: u64) -> Option<Self> {
+    pub(crate) fn so_far(id: u32) -> Option<Self> {
         let status = fs::read_to_string(format!("/proc/{id}/status")).ok()?;
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
         let peak: f64 = peak.trim().strip_suffix(" kB")?.trim().parse().ok()?;
@@ -52,8 +21,7 @@ impl Cost {
         // Behind the name in parentheses: state is field 3, utime 14, stime 15, in ticks of 1/100 s (proc(5)).
         let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
         let ticks = |index: usize| fields.get(index).and_then(|field| field.parse::<f64>().ok());
-        let cpu = (ticks(11)? + ticks(12)?) / 100.0;
-        Some(Self { cpu: cpu / (size as f64 / 1e9), peak: peak / 1e3 })
+        Some(Self { cpu: (ticks(11)? + ticks(12)?) / 100.0, peak: peak / 1e3 })
     }
 }
 

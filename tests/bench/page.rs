@@ -1,46 +1,74 @@
-//! One transfer from a real process into a page of Chromium, watched while it runs.
+//! A transfer from a real process into a page of a browser, watched while it runs.
 
-use std::io::BufReader;
-use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use clap::Parser;
 use serde_json::{Value, json};
 
-use crate::transfer;
+use super::measured::median;
+use super::process::Process;
+use super::{print, transfer};
+use crate::harness::Machine;
 
-/// Where Debian puts it.
-const CHROMIUM: &str = "/usr/bin/chromium";
+/// In which anything happens, in the worst case.
+const PATIENCE: Duration = Duration::from_secs(600);
 
-/// One transfer into a page.
-#[derive(Debug)]
-pub(crate) struct PageRun {
-    /// Bytes of file per second, in MB, from consent to the verified file.
-    pub(crate) rate: f64,
-    /// By how much the page's processes grew meanwhile, in MB.
-    pub(crate) growth: f64,
+/// Which page.
+#[derive(Parser)]
+pub(crate) struct Args {
+    /// Size of the file in bytes
+    #[arg(long, default_value_t = 300_000_000)]
+    size: u64,
+    /// How often; medians are printed
+    #[arg(long, default_value_t = 10)]
+    runs: usize,
+    /// Of Firefox instead of Chromium
+    #[arg(long)]
+    firefox: bool,
 }
 
-/// Sends `file` from a process to a page that keeps it in the origin's file system.
-pub(crate) fn run(send: &Path, file: &Path, scratch: &Path) -> Result<PageRun> {
-    let size = file.metadata()?.len() as f64;
-    let mut sender = transfer::spawn(send, scratch, &[file.as_os_str()])?;
-    let mut events = BufReader::new(sender.stdout.take().context("no output")?);
-    let link = transfer::wait_for(&mut events, "link")?;
-    let drain = std::thread::spawn(move || std::io::copy(&mut events, &mut std::io::sink()));
+/// Sends a file from a process to a page, which keeps it in the storage of its origin, as often as was asked.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let scratch = tempfile::tempdir().context("no scratch directory")?;
+    let payload = scratch.path().join("payload.bin");
+    transfer::make_file(&payload, args.size)?;
+    let (mut rates, mut growths) = (Vec::new(), Vec::new());
+    for number in 1..=args.runs.max(1) {
+        let (rate, growth) = once(args, payload.to_str().context("no name")?)?;
+        print(&format!("run {number}: {rate:.1} MB/s, grew by {growth:.1} MB"));
+        rates.push(rate);
+        growths.push(growth);
+    }
+    let slowest = rates.iter().copied().fold(f64::INFINITY, f64::min);
+    let most = growths.iter().copied().fold(0.0, f64::max);
+    let median = median(&rates);
+    print(&format!("\nmedian {median:.1} MB/s, slowest {slowest:.1}; grew by {most:.1} MB at most"));
+    Ok(())
+}
+
+/// MB/s from consent to the verified file, and by how many MB the page's processes grew meanwhile.
+fn once(args: &Args, payload: &str) -> Result<(f64, f64)> {
+    let machine = Machine::without_server();
+    let sending = Process::start(machine.command(&[payload, "--json"]))?;
+    let code = sending.event("code", PATIENCE)?;
+    let link = code.event["link"].as_str().context("no link")?;
     // Only a page from this machine itself is a secure one without https.
     let (page, secret) = link.split_once('#').context("a link without a secret")?;
     let port = page.trim_end_matches('/').rsplit(':').next().unwrap_or_default();
-    let argument = json!({ "executable": CHROMIUM, "link": format!("http://localhost:{port}/#{secret}") });
+    let (browser, executable) =
+        if args.firefox { ("firefox", "/usr/bin/firefox-esr") } else { ("chromium", "/usr/bin/chromium") };
+    let link = format!("http://localhost:{port}/#{secret}");
+    let argument = json!({ "browser": browser, "executable": executable, "link": link });
     let told = Command::new("node")
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/browser"))
         .args(["bench.mjs", &argument.to_string()])
         .output()
         .context("node does not start")?;
     ensure!(told.status.success(), "the page failed: {}", String::from_utf8_lossy(&told.stderr));
-    ensure!(sender.wait()?.success(), "the sender failed");
-    let _ = drain.join();
+    sending.end(PATIENCE)?;
     let told: Value = serde_json::from_slice(&told.stdout)?;
     let number = |name: &str| told.get(name).and_then(Value::as_f64).context("the script tells no figures");
-    Ok(PageRun { rate: size / 1e6 / number("seconds")?, growth: number("grew")? / 1e6 })
+    Ok((args.size as f64 / 1e6 / number("seconds")?, number("grew")? / 1e6))
 }

@@ -1,129 +1,155 @@
 //! One transfer between two real processes, without a server, watched while it runs.
 
-use std::fs::File;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::fs::{self, File};
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::thread;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use serde_json::Value;
 
-use crate::measured::{Cost, Run};
+use super::measured::Cost;
+use super::process::Process;
+use crate::harness::Machine;
 
-/// How often a process is looked at.
-const SAMPLE_INTERVAL: Duration = Duration::from_millis(20);
+/// In which anything happens, in the worst case.
+const PATIENCE: Duration = Duration::from_secs(600);
 
-/// Builds `send` with the release profile and gives the path of the binary.
-pub(crate) fn build() -> Result<PathBuf> {
-    let arguments =
-        ["build", "--release", "--locked", "-p", "send", "--bin", "send", "--message-format=json"];
-    let output = Command::new(env!("CARGO"))
-        .args(arguments)
-        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
-        .stderr(Stdio::inherit())
-        .output()?;
-    ensure!(output.status.success(), "`send` does not build");
-    let lines = output.stdout.lines().map_while(Result::ok);
-    let messages = lines.filter_map(|line| serde_json::from_str::<Value>(&line).ok());
-    let built = messages.filter_map(|message| Some(PathBuf::from(message.get("executable")?.as_str()?)));
-    built.last().context("cargo names no binary")
+/// Between the code and the receiver's start: as long as somebody takes who types it. A sender has announced itself twice by then,
+/// a second apart, and answers questions on the local network again, which it does once a second at most (RFC 6762 §6).
+const TYPING: Duration = Duration::from_millis(2_500);
+
+/// How often it is looked whether bytes have reached the receiver's directory.
+const LOOK: Duration = Duration::from_millis(1);
+
+/// What one transfer amounted to; times in seconds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Run {
+    /// From consent to the last confirmation, as the sender says.
+    pub(crate) elapsed: f64,
+    /// From starting the sender to its code.
+    pub(crate) code_after: f64,
+    /// From starting the receiver to the first byte in its directory; of a tree to the first file with bytes.
+    pub(crate) first_byte_after: f64,
+    /// From the last byte there to the end of the receiver.
+    pub(crate) receiver_lingers: f64,
+    /// From the last byte there to the end of the sender.
+    pub(crate) sender_lingers: f64,
+    /// The receiver's whole command.
+    pub(crate) whole: f64,
+    /// What the sender cost.
+    pub(crate) sender: Cost,
+    /// What the receiver cost.
+    pub(crate) receiver: Cost,
 }
 
-/// A file of random bytes.
-pub(crate) fn make_file(directory: &Path, size: u64) -> Result<PathBuf> {
-    let path = directory.join("payload.bin");
-    let mut file = File::create(&path)?;
-    let mut chunk = vec![0; 1 << 20];
-    let mut left = size;
-    while left > 0 {
-        getrandom::fill(&mut chunk)?;
-        let len = usize::try_from(left).map_or(chunk.len(), |left| left.min(chunk.len()));
-        file.write_all(chunk.get(..len).unwrap_or_default())?;
-        left -= len as u64;
-    }
-    file.sync_all()?;
-    Ok(path)
-}
-
-/// Sends `file` from one process to another and compares what arrived.
-pub(crate) fn run(send: &Path, file: &Path, scratch: &Path) -> Result<Run> {
-    let size = file.metadata()?.len();
-    let output = tempfile::tempdir_in(scratch)?;
-    let started = Instant::now();
-    let mut sender = spawn(send, scratch, &[file.as_os_str()])?;
-    let mut events = BufReader::new(sender.stdout.take().context("no output")?);
-    let code = wait_for(&mut events, "code")?;
-    let code_after = started.elapsed().as_secs_f64();
-    let drain = thread::spawn(move || last_elapsed(events));
-
-    let received = Instant::now();
-    let arguments =
-        [std::ffi::OsStr::new("receive"), "--yes".as_ref(), "--output".as_ref(), output.path().as_os_str()];
-    let mut receiver = spawn_with_code(send, scratch, &arguments, &code)?;
-    let watched = (watch(sender.id(), size), watch(receiver.id(), size));
-    let mut log = String::new();
-    receiver.stdout.take().context("no output")?.read_to_string(&mut log)?;
-    ensure!(receiver.wait()?.success(), "the receiver failed: {log}");
-    let whole = received.elapsed().as_secs_f64();
-    ensure!(sender.wait()?.success(), "the sender failed");
-    let elapsed = drain.join().ok().flatten().context("the sender told no duration")?;
-    let cost = |watching: thread::JoinHandle<Cost>| watching.join().unwrap_or_default();
-    let arrived = output.path().join(file.file_name().unwrap_or_default());
-    ensure!(same(file, &arrived)?, "what arrived differs from what was sent");
-    let rate = size as f64 / 1e6 / elapsed;
-    Ok(Run { rate, code_after, whole, sender: cost(watched.0), receiver: cost(watched.1) })
-}
-
-pub(crate) fn spawn(send: &Path, scratch: &Path, arguments: &[&std::ffi::OsStr]) -> Result<Child> {
-    spawn_with_code(send, scratch, arguments, "")
-}
-
-fn spawn_with_code(send: &Path, scratch: &Path, arguments: &[&std::ffi::OsStr], code: &str) -> Result<Child> {
-    Command::new(send)
-        .args(arguments)
-        .args(["--json", "--no-qr"])
-        .env("SEND_CODE", code)
-        .env("XDG_STATE_HOME", scratch.join("state"))
-        .env("XDG_CONFIG_HOME", scratch.join("config"))
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .context("`send` does not start")
-}
-
-/// A field of the event that tells code and link.
-pub(crate) fn wait_for(events: &mut impl std::io::BufRead, field: &str) -> Result<String> {
-    for line in events.lines() {
-        let event: Value = serde_json::from_str(&line?)?;
-        if event.get("event").is_some_and(|name| name == "code") {
-            return Ok(event.get(field).and_then(Value::as_str).context("no code")?.to_owned());
-        }
-    }
-    anyhow::bail!("the sender showed no code")
-}
-
-/// How long the transfer took, as the sender says in its last event.
-fn last_elapsed(events: impl std::io::BufRead) -> Option<f64> {
-    let lines = events.lines().map_while(Result::ok);
-    let values = lines.filter_map(|line| serde_json::from_str::<Value>(&line).ok());
-    values.filter_map(|event| event.get("elapsed").and_then(Value::as_f64)).last()
-}
-
-/// Looks at a process until it is gone.
-fn watch(id: u32, size: u64) -> thread::JoinHandle<Cost> {
-    thread::spawn(move || {
-        let mut last = Cost::default();
-        while let Some(cost) = Cost::so_far(id, size) {
-            last = cost;
-            thread::sleep(SAMPLE_INTERVAL);
-        }
-        last
+/// Sends `payload`, a file or a directory of `size` bytes, from one process to another and compares what arrived.
+pub(crate) fn run(payload: &Path, size: u64) -> Result<Run> {
+    let (alice, bob) = (Machine::without_server(), Machine::without_server());
+    let path = payload.to_str().context("no name")?;
+    let sending = Process::start(alice.command(&[path, "--json"]))?;
+    let code = sending.event("code", PATIENCE)?;
+    let code_after = (code.at - sending.started).as_secs_f64();
+    let code = code.event["code"].as_str().context("no code")?;
+    thread::sleep(TYPING);
+    let arrival = Arrival::watch(bob.dir(), size);
+    let receiving = Process::start(bob.command(&["receive", code, "--yes", "--json"]))?;
+    let started = receiving.started;
+    // Both at once, so that each is gone when it is.
+    let sending = thread::spawn(move || sending.end(PATIENCE));
+    let received = receiving.end(PATIENCE)?;
+    let sent = sending.join().ok().context("a thread panicked")??;
+    let (first, last) = arrival.end();
+    let arrived = bob.path(payload.file_name().unwrap_or_default());
+    ensure!(same(payload, &arrived)?, "what arrived differs from what was sent");
+    let since_last = |end: Instant| end.saturating_duration_since(last.unwrap_or(end)).as_secs_f64();
+    Ok(Run {
+        elapsed: sent.finished.number("elapsed"),
+        code_after,
+        first_byte_after: first.map_or(0.0, |first| (first - started).as_secs_f64()),
+        receiver_lingers: since_last(received.at),
+        sender_lingers: since_last(sent.at),
+        whole: (received.at - started).as_secs_f64(),
+        sender: sent.cost,
+        receiver: received.cost,
     })
 }
 
+/// Looks at a directory until the first and the last byte of what is received are there.
+struct Arrival {
+    is_over: Arc<AtomicBool>,
+    thread: JoinHandle<(Option<Instant>, Option<Instant>)>,
+}
+
+impl Arrival {
+    fn watch(directory: PathBuf, size: u64) -> Self {
+        let is_over = Arc::new(AtomicBool::new(false));
+        let stop = Arc::clone(&is_over);
+        let thread = thread::spawn(move || {
+            let (mut first, mut last) = (None, None);
+            while !stop.load(Ordering::Relaxed) && last.is_none() {
+                let len = len_in(&directory);
+                let now = Instant::now();
+                if len > 0 {
+                    first.get_or_insert(now);
+                }
+                last = (len >= size && size > 0).then_some(now);
+                thread::sleep(LOOK);
+            }
+            (first, last)
+        });
+        Self { is_over, thread }
+    }
+
+    fn end(self) -> (Option<Instant>, Option<Instant>) {
+        self.is_over.store(true, Ordering::Relaxed);
+        self.thread.join().unwrap_or_default()
+    }
+}
+
+/// Bytes in the files of a directory. Records beside them do not count, nor do files further below, of which there may be many.
+fn len_in(directory: &Path) -> u64 {
+    let Ok(entries) = fs::read_dir(directory) else { return 0 };
+    let entries = entries.filter_map(Result::ok);
+    let received = entries.filter(|entry| entry.path().extension().is_none_or(|name| name != "json"));
+    let metadata = received.filter_map(|entry| entry.metadata().ok());
+    metadata.map(|metadata| if metadata.is_file() { metadata.len() } else { 0 }).sum()
+}
+
+/// A file of random bytes.
+pub(crate) fn make_file(path: &Path, size: u64) -> Result<()> {
+    let mut file = File::create(path)?;
+    let mut chunk = vec![0; 1 << 20];
+    let mut left = size;
+    while left > 0 {
+        let len = usize::try_from(left).map_or(chunk.len(), |left| left.min(chunk.len()));
+        getrandom::fill(&mut chunk[..len])?;
+        file.write_all(&chunk[..len])?;
+        left -= len as u64;
+    }
+    Ok(file.sync_all()?)
+}
+
+/// A directory of `count` files of random bytes, a hundred in each directory of it.
+pub(crate) fn make_tree(path: &Path, count: u32, size: u64) -> Result<()> {
+    for number in 0..count {
+        let directory = path.join(format!("{:03}", number / 100));
+        fs::create_dir_all(&directory)?;
+        make_file(&directory.join(format!("{number:05}.bin")), size)?;
+    }
+    Ok(())
+}
+
 fn same(one: &Path, other: &Path) -> Result<bool> {
+    if one.is_dir() {
+        let mut entries = fs::read_dir(one)?;
+        return entries.try_fold(true, |so_far, entry| {
+            let entry = entry?;
+            Ok(so_far && same(&entry.path(), &other.join(entry.file_name()))?)
+        });
+    }
     let (mut one, mut other) = (File::open(one)?, File::open(other)?);
     let (mut a, mut b) = (vec![0; 1 << 20], vec![0; 1 << 20]);
     loop {
@@ -131,7 +157,7 @@ fn same(one: &Path, other: &Path) -> Result<bool> {
         if len == 0 {
             return Ok(other.read(&mut b)? == 0);
         }
-        if other.read_exact(b.get_mut(..len).unwrap_or_default()).is_err() || a.get(..len) != b.get(..len) {
+        if other.read_exact(&mut b[..len]).is_err() || a[..len] != b[..len] {
             return Ok(false);
         }
     }

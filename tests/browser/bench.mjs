@@ -1,22 +1,23 @@
 /**
- * Receives once in Chromium and watches what that costs. The only argument is JSON: `{executable, link}`. Prints one line of
- * JSON: `seconds` from consent to the verified file, and by how many bytes the page's processes `grew` meanwhile at most.
+ * Receives once and watches what that costs. The only argument is JSON: `{browser, executable, link}`. Prints one line of
+ * JSON: `seconds` from consent to the verified file, and by how many bytes the page's processes `grew` meanwhile at most: in
+ * Chromium, for Firefox does not say which they are.
  */
 import { readFile } from 'node:fs/promises';
 import { Browser } from './driver.mjs';
 
-const { executable, link } = JSON.parse(process.argv[2]);
+const { browser: kind, executable, link } = JSON.parse(process.argv[2]);
 /** Between two looks at its memory: milliseconds. Whoever looks takes time from it. */
 const LOOK = 500;
 
-const browser = await Browser.launch('chromium', executable);
+const browser = await Browser.launch(kind, executable);
 try {
   const page = await browser.page();
   await page.goto(link);
   await page.shown('#found');
   await page.click('#receive');
   await page.shown('#confirm');
-  const ids = await browser.pageProcesses();
+  const ids = kind === 'chromium' ? await browser.pageProcesses() : [];
   const before = await resident(ids);
   const began = performance.now();
   let most = before;

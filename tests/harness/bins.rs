@@ -4,7 +4,7 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 use serde_json::Value;
 
@@ -22,10 +22,21 @@ pub(crate) fn bins() -> &'static Bins {
     &BINS
 }
 
+/// Where there are programs already, if [`use_in`] was told.
+static BUILT: OnceLock<PathBuf> = OnceLock::new();
+
+/// From now on, and if nobody has asked before, [`bins`] are those in `directory`.
+pub(super) fn use_in(directory: PathBuf) {
+    let _ = BUILT.set(directory);
+}
+
 /// Builds with the profile and into the directory of this test, so that what it was linked with is used again. Naming
 /// this package and the one that makes the page's module as well gives dependencies the features that they have when the
 /// tests of the whole workspace are built.
 fn build() -> Bins {
+    if let Some(directory) = BUILT.get() {
+        return Bins { send: directory.join("send"), rendezvous: directory.join("rendezvous") };
+    }
     let scratch = scratch();
     let target = scratch.parent().unwrap();
     let profile = if cfg!(debug_assertions) { "dev" } else { "release" };
