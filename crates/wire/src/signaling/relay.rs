@@ -60,6 +60,13 @@ pub struct Join {
     pub ticket: Ticket,
 }
 
+/// What may come first: serde writes the tag of a struct and does not ask for it.
+#[derive(Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum First {
+    Join(Join),
+}
+
 impl Join {
     /// Parses the first text frame.
     ///
@@ -69,7 +76,8 @@ impl Join {
         if frame.len() > MAX_FRAME_LEN {
             return Err(ParseFrameError);
         }
-        serde_json::from_str(frame).map_err(|_| ParseFrameError)
+        let First::Join(join) = serde_json::from_str(frame).map_err(|_| ParseFrameError)?;
+        Ok(join)
     }
 
     /// The message as one text frame.

@@ -379,9 +379,9 @@ fn settings(mdns: MulticastDnsMode) -> SettingEngine {
 /// Announced in the description, in bytes. Without it a peer assumes 65,536 and refuses to send a record. As Chromium does.
 const ANNOUNCED_MESSAGE_LEN: u32 = 262_144;
 
-/// What the peer may have in flight, in bytes, and what of it waits here for something that was lost: a path of 1 Gbit and 20 ms
-/// carries 2.5 MB, and as much again waits for each repetition. What our own peers send is bounded by their credit before.
-const RECEIVE_WINDOW_LEN: u32 = 16 << 20;
+/// What the peer may have in flight, in bytes, and what of it waits here for something that was lost: the credit, which bounds what
+/// our own peers send, and what the credit does not count. A peer that heeds no credit fills this and the queues above it, 50 MB.
+const RECEIVE_WINDOW_LEN: u32 = (8 << 20) + (256 << 10);
 
 /// What is sent and not yet acknowledged, in bytes: the credit (PROTOCOL.md §8.3), so that the path is never idle for want of data.
 const SEND_BUFFER_LEN: usize = 8 << 20;
