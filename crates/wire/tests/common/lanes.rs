@@ -30,7 +30,7 @@ struct Stand {
 /// Both ends and every generation that was opened.
 pub(crate) struct Lanes {
     pub(crate) pair: Pair,
-    lanes: BTreeMap<u32, Lane>,
+    paths: BTreeMap<u32, Lane>,
     sender: Stand,
     receiver: Stand,
     highest: u32,
@@ -54,7 +54,7 @@ impl Lanes {
         let stand = || Stand { keys: BTreeMap::new(), writes: 0, is_lost: false };
         let mut lanes = Self {
             pair,
-            lanes: BTreeMap::new(),
+            paths: BTreeMap::new(),
             sender: stand(),
             receiver: stand(),
             highest: 0,
@@ -70,7 +70,7 @@ impl Lanes {
     pub(crate) fn meet(&mut self) {
         self.meetings += 1;
         let number = self.prepare();
-        self.lanes.retain(|other, _| *other == number);
+        self.paths.retain(|other, _| *other == number);
         for stand in [&mut self.sender, &mut self.receiver] {
             stand.keys.retain(|other, _| *other == number);
             (stand.writes, stand.is_lost) = (number, false);
@@ -87,7 +87,7 @@ impl Lanes {
         let (keys_s, keys_r) = open_generation(&self.pair.sessions, self.highest).unwrap();
         assert!(self.sender.keys.insert(self.highest, keys_s).is_none(), "keys are made once");
         self.receiver.keys.insert(self.highest, keys_r);
-        self.lanes.insert(self.highest, Lane::default());
+        self.paths.insert(self.highest, Lane::default());
         self.highest
     }
 
@@ -100,7 +100,7 @@ impl Lanes {
 
     /// The path dies with everything on it; either side notices by itself.
     pub(crate) fn cut(&mut self, generation: u32) {
-        let lane = self.lanes.get_mut(&generation).unwrap();
+        let lane = self.paths.get_mut(&generation).unwrap();
         *lane = Lane { is_cut: true, ..Lane::default() };
     }
 
@@ -119,7 +119,7 @@ impl Lanes {
         self.speak();
         let crossing = self.crossing(role);
         let (current, reads) = (crossing.current(), crossing.reads());
-        let Some(lane) = self.lanes.get_mut(&current).filter(|_| reads) else { return false };
+        let Some(lane) = self.paths.get_mut(&current).filter(|_| reads) else { return false };
         let queue = if role == Role::Sender { &mut lane.to_sender } else { &mut lane.to_receiver };
         let Some(record) = queue.pop_front() else { return false };
         match role {
@@ -135,7 +135,9 @@ impl Lanes {
                 let answers = self.pair.receiver.take_silently(record);
                 self.receiver.keys.extend(self.pair.receiver.keys.take().map(|keys| (current, keys)));
                 self.with_receiver(writes, |receiver| {
-                    answers.iter().for_each(|message| receiver.seal(message, &mut out));
+                    for message in &answers {
+                        receiver.seal(message, &mut out);
+                    }
                 });
                 self.put(Role::Receiver, writes, out);
             }
@@ -172,7 +174,7 @@ impl Lanes {
 
     /// Whether a path is dead.
     pub(crate) fn is_cut(&self, generation: u32) -> bool {
-        self.lanes.get(&generation).is_none_or(|lane| lane.is_cut)
+        self.paths.get(&generation).is_none_or(|lane| lane.is_cut)
     }
 
     fn with_receiver(&mut self, writes: u32, act: impl FnOnce(&mut super::pair::ReceivingEnd)) {
@@ -189,7 +191,7 @@ impl Lanes {
                 .map(|record| record.len() as u64)
                 .sum::<u64>();
         }
-        let Some(lane) = self.lanes.get_mut(&generation).filter(|lane| !lane.is_cut) else { return };
+        let Some(lane) = self.paths.get_mut(&generation).filter(|lane| !lane.is_cut) else { return };
         match role {
             Role::Sender => lane.to_receiver.extend(records),
             Role::Receiver => lane.to_sender.extend(records),

@@ -443,7 +443,9 @@ impl ReceivingEnd {
     /// Does what the machine wants done; bytes to write are those of the record just handled.
     pub(crate) fn act(&mut self, plaintext: &[u8], out: &mut VecDeque<Vec<u8>>) {
         let answers = self.perform(plaintext);
-        answers.iter().for_each(|message| self.seal(message, out));
+        for message in &answers {
+            self.seal(message, out);
+        }
     }
 
     fn perform(&mut self, plaintext: &[u8]) -> Vec<Message<'static>> {
@@ -507,7 +509,9 @@ impl ReceivingEnd {
 
     pub(crate) fn take(&mut self, record: Vec<u8>, out: &mut VecDeque<Vec<u8>>) {
         let answers = self.take_silently(record);
-        answers.iter().for_each(|message| self.seal(message, out));
+        for message in &answers {
+            self.seal(message, out);
+        }
     }
 
     /// Takes a record, and gives what is to be answered.
