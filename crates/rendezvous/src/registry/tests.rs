@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use wire::code::Nameplate;
-use wire::signaling::{Body, Claim, Door, Outcome, ReportedPath};
+use wire::signaling::{Body, Claim, Door, Outcome};
 
 use super::doors::DOORLESS;
 use super::*;
