@@ -74,15 +74,16 @@ fn where_all_is_well_a_transfer_to_itself_shows_it_and_nothing_stays() {
         ("server", "reached"),
         ("clock", "right"),
         ("code", "used"),
+        ("relay", "passes_on"),
         ("transfer", "verified"),
     ] {
         assert_eq!(outcome(&ended, check), told(expected, "good"));
     }
     let transfer = found(&ended, "transfer");
-    assert_eq!(
-        (&transfer["facts"]["path"], &transfer["facts"]["moved"]),
-        (&"local_network".into(), &8_388_608.into())
-    );
+    // On a busy machine it may begin with the relay.
+    let path = text(&transfer["facts"]["path"]);
+    assert!(path == "local_network" || path == "relay", "{transfer}");
+    assert_eq!(transfer["facts"]["moved"], 8_388_608);
     assert!(transfer["facts"]["elapsed"].as_f64().unwrap() > 0.0, "{transfer}");
     assert_eq!(found(&ended, "server")["facts"]["server"], server.url());
     // Nobody answers STUN there.
@@ -114,6 +115,7 @@ fn people_read_a_row_for_each_finding_and_what_to_do_below() {
     let rows: Vec<&str> = ended.err.lines().collect();
     assert!(rows[0].starts_with("good     Disk       Files can be saved in "), "{ended:?}");
     assert!(rows.iter().any(|row| row.trim_start().starts_with("→ its operator adds one")), "{ended:?}");
+    assert!(rows.iter().any(|row| row.starts_with("good     Relay      ")), "{ended:?}");
     assert!(ended.err.contains("\nFiles can be sent and received."), "{ended:?}");
     assert!(!ended.err.contains('\u{1b}'), "{ended:?}");
 
@@ -283,7 +285,7 @@ fn a_proxy_on_the_way_is_named() {
     };
     let ended = examine_by(&proxy.url());
     assert_eq!(found(ended.succeeded(), "server")["facts"]["proxy"], proxy.url());
-    assert_eq!(proxy.asked_for().len(), 2, "one for each end");
+    assert!(proxy.asked_for().len() >= 4, "for each end, at the meeting point and at the relay");
 
     let nobody = examine_by("http://joe:secret@100.0.0.1:2");
     nobody.failed("unfit", 5);
@@ -369,7 +371,8 @@ fn a_turn_server_that_admits_this_machine_is_told_from_one_that_does_not() {
     assert!(candidates.contains(&format!("relay {SERVER_V4}:")), "{candidates}");
     assert_eq!(outcome(&examine(&at(&server), &["--no-relay"]), "turn"), told("forbidden", "note"));
     let only = examine(&at(&server), &["--relay-only"]);
-    assert_eq!(found(only.succeeded(), "transfer")["facts"]["path"], "turn");
+    let path = text(&found(only.succeeded(), "transfer")["facts"]["path"]);
+    assert!(path == "turn" || path == "relay", "{only:?}");
 
     let wrong = [&arguments[..], &["--set", "turn_secret='another secret'"]].concat();
     let stranger = Rendezvous::start_inside_with(&internet.server, "[::]:0", &wrong);
@@ -381,9 +384,19 @@ fn a_turn_server_that_admits_this_machine_is_told_from_one_that_does_not() {
 #[test]
 fn who_uses_relays_only_has_a_problem_where_there_is_none() {
     let Some(internet) = Internet::new() else { return };
-    let (_server, _side, machine) = side_of(&internet, Access::Open, &STUN);
-    let ended = examine(&machine, &["--relay-only"]);
+    {
+        let (_server, _side, machine) = side_of(&internet, Access::Open, &STUN);
+        let ended = examine(&machine, &["--relay-only"]);
+        assert_eq!(outcome(ended.succeeded(), "addresses"), told("hidden", "good"));
+        assert_eq!(found(&ended, "transfer")["facts"]["path"], "relay");
+    }
+    let without = [&STUN[..], &["--no-record-relay"]].concat();
+    let server = Rendezvous::start_inside_with(&internet.server, "[::]:0", &without);
+    let side = internet.connect(2, Access::Open);
+    let url = format!("http://{SERVER_V4}:{}", server.port());
+    let ended = examine(&Machine::with_server_at(&url).inside(&side.machine), &["--relay-only"]);
     ended.failed("unfit", 5);
+    assert_eq!(outcome(&ended, "relay"), told("not_offered", "note"));
     assert_eq!(outcome(&ended, "addresses"), told("none", "warning"));
     assert_eq!(outcome(&ended, "transfer"), told("no_relay", "problem"));
 }

@@ -9,6 +9,7 @@ mod diagnosis;
 mod disk;
 mod multicast;
 mod pair;
+mod relay;
 mod router;
 mod scratch;
 mod server;
@@ -68,7 +69,9 @@ async fn examine(config: &Config, umask: u16, diagnosis: &mut Diagnosis<'_>) {
         Some(_) if pair.is_some() => Reached::Server,
         Some(_) => Reached::Nobody,
     };
-    look_around((config, reached), [&mine, &theirs], diagnosis).await;
+    let has_relay = pair.as_ref().is_some_and(|pair| relay::is_offered(pair, config));
+    look_around((config, reached, has_relay), [&mine, &theirs], diagnosis).await;
+    diagnosis.tell_all(relay::check(pair.as_ref(), config).await.into_iter().collect());
     match pair {
         Some(pair) => diagnosis.tell(Box::pin(trial::run(pair, config, umask)).await),
         None if config.server.is_some() => {
@@ -83,7 +86,7 @@ async fn examine(config: &Config, umask: u16, diagnosis: &mut Diagnosis<'_>) {
 /// What is to be known about the network with the servers that both ends of a pair were told of. Each has credentials of its
 /// own.
 async fn look_around(
-    (config, reached): (&Config, Reached),
+    (config, reached, has_relay): (&Config, Reached, bool),
     [mine, theirs]: [&[IceServer]; 2],
     diagnosis: &mut Diagnosis<'_>,
 ) {
@@ -91,9 +94,9 @@ async fn look_around(
     let [gathering, asking] = [mine, theirs].map(|told| [told, &own[..]].concat());
     let endpoints = probe::endpoints(&asking).await;
     let (addresses, (udp, routers), relays) = tokio::join!(
-        addresses::check(config, gathering),
+        addresses::check((config, has_relay), gathering),
         udp::check(&endpoints, (config, reached)),
-        turn::check(&asking, &endpoints, (config, reached))
+        turn::check(&asking, &endpoints, (config, reached, has_relay))
     );
     diagnosis.tell(addresses);
     diagnosis.tell(udp);

@@ -46,6 +46,8 @@ pub enum Check {
     Router,
     /// Whether a TURN server passes on.
     Turn,
+    /// Whether the rendezvous' own relay passes on.
+    Relay,
     /// A whole transfer from this machine to itself.
     Transfer,
 }

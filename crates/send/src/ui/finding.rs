@@ -64,6 +64,7 @@ fn name(check: Check) -> &'static str {
         Check::Udp => "UDP",
         Check::Router => "Router",
         Check::Turn => "TURN",
+        Check::Relay => "Relay",
         Check::Transfer => "Transfer",
     }
 }

@@ -192,6 +192,7 @@ fn check_name(check: Check) -> &'static str {
         Check::Udp => "udp",
         Check::Router => "router",
         Check::Turn => "turn",
+        Check::Relay => "relay",
         Check::Transfer => "transfer",
     }
 }

@@ -35,10 +35,15 @@ enum Kind {
 }
 
 /// Gathers candidates with `ice_servers`, as a transfer does.
-pub(super) async fn check(config: &Config, ice_servers: Vec<IceServer>) -> Finding {
+pub(super) async fn check((config, has_relay): (&Config, bool), ice_servers: Vec<IceServer>) -> Finding {
     let is_relay = |server: &IceServer| server.urls.iter().any(|url| url.starts_with("turn:"));
     if config.policy.relay == Relay::Only && !ice_servers.iter().any(is_relay) {
-        return finding(&[], Relay::Only);
+        let message = "No address of this machine is shown: only the server's own relay is used.";
+        return if has_relay {
+            Finding::good(Check::Addresses, "hidden", message)
+        } else {
+            finding(&[], Relay::Only)
+        };
     }
     let policy = config.policy.clone();
     let started = Negotiation::start(PeerConfig { ice_servers, policy, role: Role::Initiator }).await;

@@ -15,7 +15,7 @@ use crate::transport::webrtc::probe::{AllocationError, Endpoint, Probe};
 pub(super) async fn check(
     told: &[IceServer],
     endpoints: &[Endpoint],
-    (config, reached): (&Config, Reached),
+    (config, reached, has_relay): (&Config, Reached, bool),
 ) -> Vec<Finding> {
     // On one network nobody passes anything on, and nobody but the server tells who would.
     if reached != Reached::Server {
@@ -28,17 +28,22 @@ pub(super) async fn check(
     }
     let relays: Vec<&Endpoint> = endpoints.iter().filter(|endpoint| endpoint.login.is_some()).collect();
     if relays.is_empty() {
-        return vec![absent(told)];
+        return vec![absent(told, has_relay)];
     }
     join_all(relays.into_iter().map(ask)).await
 }
 
-fn absent(told: &[IceServer]) -> Finding {
+fn absent(told: &[IceServer], has_relay: bool) -> Finding {
     let is_turn = |url: &String| url.starts_with("turn:") || url.starts_with("turns:");
     if told.iter().flat_map(|server| &server.urls).any(is_turn) {
         let message = "The server names TURN over TCP or TLS only, which pages use and terminals cannot.";
         return Finding::note(Check::Turn, "not_usable", message)
             .advise("its operator adds one over UDP (rendezvous --turn-url turn:HOST:3478)");
+    }
+    if has_relay {
+        let message =
+            "The server names no TURN server; where there is no direct path, its own relay takes that place.";
+        return Finding::note(Check::Turn, "not_offered", message);
     }
     let message =
         "The server names no TURN server: two networks with strict routers cannot reach each other.";
@@ -133,7 +138,8 @@ mod tests {
     #[test]
     fn a_relay_for_pages_alone_is_told_from_none() {
         let server = |url: &str| IceServer { urls: vec![url.to_owned()], username: None, credential: None };
-        assert_eq!(absent(&[server("stun:a"), server("turns:a")]).outcome, "not_usable");
-        assert_eq!(absent(&[server("stun:a")]).outcome, "not_offered");
+        assert_eq!(absent(&[server("stun:a"), server("turns:a")], true).outcome, "not_usable");
+        assert_eq!(absent(&[server("stun:a")], true).advice, None);
+        assert!(absent(&[server("stun:a")], false).message.contains("cannot reach each other"));
     }
 }
