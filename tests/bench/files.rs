@@ -104,12 +104,13 @@ fn report(size: u64, runs: &[Run], beside: &Yardsticks) {
         }
     }
     print("\n| | sender | receiver |\n|---|---|---|");
-    let (sender, receiver) = (of(|run| run.sender.cpu), of(|run| run.receiver.cpu));
-    print(&format!("| CPU s/GB | {:.2} | {:.2} |", sender * 1e3 / megabytes, receiver * 1e3 / megabytes));
-    let (sender, receiver) = (of(|run| run.sender.peak), of(|run| run.receiver.peak));
-    print(&format!("| peak memory, MB | {sender:.0} | {receiver:.0} |"));
-    let (sender, receiver) = (of(|run| run.sender_lingers), of(|run| run.receiver_lingers));
-    print(&format!("| ms from the last byte to its end | {:.0} | {:.0} |", sender * 1e3, receiver * 1e3));
+    let gigabytes = megabytes / 1e3;
+    let costs = [of(|run| run.sender.cpu), of(|run| run.receiver.cpu)].map(|cpu| cpu / gigabytes);
+    print(&format!("| CPU s/GB | {:.2} | {:.2} |", costs[0], costs[1]));
+    let peaks = [of(|run| run.sender.peak), of(|run| run.receiver.peak)];
+    print(&format!("| peak memory, MB | {:.0} | {:.0} |", peaks[0], peaks[1]));
+    let ends = [of(|run| run.sender_lingers), of(|run| run.receiver_lingers)].map(|time| time * 1e3);
+    print(&format!("| ms from the last byte to its end | {:.0} | {:.0} |", ends[0], ends[1]));
     print(&format!("\ncode after {:.0} ms", of(|run| run.code_after) * 1e3));
     print(&format!("first byte {:.0} ms after the receiver's start", of(|run| run.first_byte_after) * 1e3));
     print(&format!("receiver, whole command: {:.2?}", Duration::from_secs_f64(of(|run| run.whole))));

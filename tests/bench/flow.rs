@@ -28,8 +28,7 @@ pub(crate) struct Flows {
 impl Flows {
     /// `count` of them, under the congestion control that the kernel calls `control`.
     pub(crate) fn start(link: &Link, control: &str, count: usize) -> Result<Self> {
-        let (received, is_over) = (Arc::<AtomicU64>::default(), Arc::new(AtomicBool::new(false)));
-        let mut flows = Self { received, is_over, threads: Vec::new() };
+        let mut flows = Self { received: Arc::default(), is_over: Arc::default(), threads: Vec::new() };
         let listener = link.far.inside(|| TcpListener::bind((Link::FAR, 0)))?;
         let address = listener.local_addr()?;
         for _ in 0..count {
@@ -40,10 +39,10 @@ impl Flows {
             let (receiving, _) = listener.accept()?;
             sending.set_write_timeout(Some(LOOK))?;
             receiving.set_read_timeout(Some(LOOK))?;
-            let is_over = Arc::clone(&flows.is_over);
-            flows.threads.push(thread::spawn(move || pour(sending, &is_over)));
-            let (is_over, received) = (Arc::clone(&flows.is_over), Arc::clone(&flows.received));
-            flows.threads.push(thread::spawn(move || drain(receiving, &is_over, &received)));
+            let [stop_pouring, stop_draining] = [(); 2].map(|()| Arc::clone(&flows.is_over));
+            let received = Arc::clone(&flows.received);
+            flows.threads.push(thread::spawn(move || pour(sending, &stop_pouring)));
+            flows.threads.push(thread::spawn(move || drain(receiving, &stop_draining, &received)));
         }
         Ok(flows)
     }
@@ -72,7 +71,7 @@ pub(crate) fn tcp(link: &Link, control: &str, count: usize, time: Duration) -> R
 }
 
 fn pour(mut stream: TcpStream, is_over: &AtomicBool) {
-    let chunk = [0; CHUNK_LEN];
+    let chunk = vec![0; CHUNK_LEN];
     while !is_over.load(Ordering::Relaxed) {
         if stream.write(&chunk).is_err_and(|error| is_final(error.kind())) {
             return;
@@ -81,7 +80,7 @@ fn pour(mut stream: TcpStream, is_over: &AtomicBool) {
 }
 
 fn drain(mut stream: TcpStream, is_over: &AtomicBool, received: &AtomicU64) {
-    let mut chunk = [0; CHUNK_LEN];
+    let mut chunk = vec![0; CHUNK_LEN];
     while !is_over.load(Ordering::Relaxed) {
         match stream.read(&mut chunk) {
             Ok(0) => return,

@@ -15,7 +15,7 @@ use crate::harness::{Machine, Rendezvous};
 use crate::netlab::{Link, Wire};
 
 /// In which everything but the transfer itself is done, in the worst case.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// From here on a wire is not what it says it is.
 const LATE: Duration = Duration::from_millis(5);
@@ -140,16 +140,11 @@ fn wire((rate, rtt, loss, burst, jitter, queue): Row) -> Wire {
 fn line(row: Row, figures: &[f64; 7]) -> String {
     let (rate, rtt, loss, burst, jitter, queue) = row;
     let [ours, sender, receiver, sent, one, four, bbr] = figures;
-    let mut faults = format!("{loss} %");
-    if burst > 1.0 {
-        faults += &format!(", bursts of {burst}");
-    }
-    if jitter > 0 {
-        faults += &format!(", {jitter} ms jitter");
-    }
-    if let Some(queue) = queue {
-        faults += &format!(", {} KiB queue", queue >> 10);
-    }
+    let mut faults = vec![format!("{loss} %")];
+    faults.extend((burst > 1.0).then(|| format!("bursts of {burst}")));
+    faults.extend((jitter > 0).then(|| format!("{jitter} ms jitter")));
+    faults.extend(queue.map(|queue| format!("{} KiB queue", queue >> 10)));
+    let faults = faults.join(", ");
     let share = ours / (rate as f64 / 8.0);
     // Of what was not measured there is no median.
     let cell = |figure: &f64| if figure.is_nan() { "–".to_owned() } else { format!("{figure:.1}") };
@@ -219,7 +214,7 @@ fn make_sparse(path: &Path, size: u64) -> Result<()> {
 
 /// Who gets how much of a link that both want.
 fn beside(args: &Args) -> Result<()> {
-    let time = Duration::from_secs(60);
+    let time = Duration::from_mins(1);
     print("| link | loss | send MB/s | cubic MB/s | send's share of the link |");
     print("|---|---|---|---|---|");
     let (rate, rtt) = (args.rate.unwrap_or(200), args.rtt.unwrap_or(50));

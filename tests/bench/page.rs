@@ -13,7 +13,7 @@ use super::{print, transfer};
 use crate::harness::Machine;
 
 /// In which anything happens, in the worst case.
-const PATIENCE: Duration = Duration::from_secs(600);
+const PATIENCE: Duration = Duration::from_mins(10);
 
 /// Which page.
 #[derive(Parser)]
@@ -53,9 +53,9 @@ fn once(args: &Args, payload: &str) -> Result<(f64, f64)> {
     let machine = Machine::without_server();
     let sending = Process::start(machine.command(&[payload, "--json"]))?;
     let code = sending.event("code", PATIENCE)?;
-    let link = code.event["link"].as_str().context("no link")?;
+    let shown = code.event["link"].as_str().context("no link")?;
     // Only a page from this machine itself is a secure one without https.
-    let (page, secret) = link.split_once('#').context("a link without a secret")?;
+    let (page, secret) = shown.split_once('#').context("a link without a secret")?;
     let port = page.trim_end_matches('/').rsplit(':').next().unwrap_or_default();
     let (browser, executable) =
         if args.firefox { ("firefox", "/usr/bin/firefox-esr") } else { ("chromium", "/usr/bin/chromium") };

@@ -15,7 +15,7 @@ use super::process::Process;
 use crate::harness::Machine;
 
 /// In which anything happens, in the worst case.
-const PATIENCE: Duration = Duration::from_secs(600);
+const PATIENCE: Duration = Duration::from_mins(10);
 
 /// Between the code and the receiver's start: as long as somebody takes who types it. A sender has announced itself twice by then,
 /// a second apart, and answers questions on the local network again, which it does once a second at most (RFC 6762 §6).

@@ -73,11 +73,11 @@ impl Link {
         let [(near, near_device), (far, far_device)] = [Self::NEAR, Self::FAR].map(machine);
         let (outwards, homewards) = (Arc::<Counts>::default(), Arc::<Counts>::default());
         let is_over = Arc::new(AtomicBool::new(false));
-        let start = |from: &Arc<SyncDevice>, to: &Arc<SyncDevice>, counts: &Arc<Counts>, seed| {
+        let start = |from: &Arc<SyncDevice>, to: &Arc<SyncDevice>, counts: &Arc<Counts>, chances| {
             let direction = Direction {
                 from: Arc::clone(from),
                 to: Arc::clone(to),
-                passage: Passage::new(wire, seed),
+                passage: Passage::new(wire, chances),
                 begun: Instant::now(),
                 on_the_way: VecDeque::new(),
                 spare: Vec::new(),

@@ -102,7 +102,7 @@ impl Passage {
     }
 }
 
-/// Numbers that look random (SplitMix64).
+/// Numbers that look random (`SplitMix64`).
 #[derive(Debug)]
 struct Chance(u64);
 
