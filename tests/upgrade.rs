@@ -1,7 +1,5 @@
 //! A transfer begins on whatever works and ends on the best there is, and goes on when that is gone again.
 
-#![expect(clippy::print_stdout, reason = "what a move costs is worth seeing")]
-
 use std::time::{Duration, Instant};
 
 use crate::harness::{Ended, Machine, Peer, Rendezvous, Snapshot, content, text};

@@ -51,7 +51,7 @@ pub(super) async fn check(pair: Option<&Pair>, config: &Config) -> Option<Findin
             "its operator leaves it on (no --no-record-relay): where no UDP gets out, nothing else works",
         ));
     }
-    Some(finding(&say(pair).await))
+    Some(finding(&Box::pin(say(pair)).await))
 }
 
 async fn say(pair: &Pair) -> Result<Duration, Failure> {
