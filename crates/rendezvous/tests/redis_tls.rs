@@ -33,7 +33,7 @@ struct Private {
 impl Private {
     fn new(name: &str) -> Self {
         let directory = TempDir::new().unwrap();
-        let path = |name: &str| directory.path().join(name);
+        let path = |file: &str| directory.path().join(file);
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.distinguished_name.push(DnType::CommonName, name);
@@ -51,10 +51,8 @@ impl Private {
 
 /// What an operator writes.
 fn config(port: u16, authority: Option<&Path>) -> Result<Config, ConfigError> {
-    let mut text = format!("redis = 'rediss://localhost:{port}'");
-    if let Some(path) = authority {
-        text += &format!("\nredis_ca_file = '{}'", path.display());
-    }
+    let authority = authority.map(|path| format!("\nredis_ca_file = '{}'", path.display()));
+    let text = format!("redis = 'rediss://localhost:{port}'{}", authority.unwrap_or_default());
     Config::load(None, [], [text.parse().unwrap()])
 }
 
@@ -89,10 +87,9 @@ async fn complaint(listener: &TcpListener, files: &TlsFiles) -> Option<AlertDesc
         .unwrap();
     let (stream, _) = listener.accept().await.unwrap();
     let error = TlsAcceptor::from(Arc::new(config)).accept(stream).await.err()?;
-    match error.get_ref()?.downcast_ref()? {
-        rustls::Error::AlertReceived(alert) => Some(*alert),
-        other => panic!("{other}"),
-    }
+    let error: &rustls::Error = error.get_ref()?.downcast_ref()?;
+    let rustls::Error::AlertReceived(alert) = error else { panic!("{error}") };
+    Some(*alert)
 }
 
 #[tokio::test]
