@@ -98,6 +98,11 @@ impl Error {
     fn given_up(reason: AbortReason) -> Self {
         Self::Peer(TransferError::Aborted { reason, file: None })
     }
+
+    /// Whether the other side did what no peer does, which it is told.
+    fn is_violation(&self) -> bool {
+        matches!(self, Self::Peer(TransferError::Violation(_)))
+    }
 }
 
 /// How the data travels now, and why not straight, given what the user allows.

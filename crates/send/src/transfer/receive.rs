@@ -130,7 +130,12 @@ impl Task<'_> {
                 Wake::Link(LinkWake::Leave(..)) => {}
                 Wake::Link(LinkWake::Lost) => self.lose_link(),
                 Wake::Link(LinkWake::Back(path) | LinkWake::Restart(path, _)) => self.go_on_over(path),
-                Wake::Link(LinkWake::Failed(error)) => return Err(error),
+                Wake::Link(LinkWake::Failed(error)) => {
+                    if error.is_violation() {
+                        self.machine.handle_abort(AbortReason::Protocol, None);
+                    }
+                    return Err(error);
+                }
                 Wake::Answered(answer) => self.decide(answer)?,
                 Wake::Checked(checked) => self.accept(checked)?,
                 Wake::Reported(report) => self.take(report)?,

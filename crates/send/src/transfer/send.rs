@@ -143,7 +143,12 @@ impl Sending<'_> {
                         self.reporter.report(self.link.connected(path));
                         self.begin_generation();
                     }
-                    Wake::Failed(error) => return Err(self.judge(error)),
+                    Wake::Failed(error) => {
+                        if error.is_violation() {
+                            self.give_up(AbortReason::Protocol, None);
+                        }
+                        return Err(self.judge(error));
+                    }
                 },
                 Some(report) = reports.recv() => self.take(report)?,
                 permit = self.jobs.clone().reserve_owned(), if self.next.is_some() => {
