@@ -51,6 +51,27 @@ fn excused_test(text: &str) -> bool {
     ["#[ignore", "#[should_panic"].iter().any(|attribute| plain.contains(attribute))
 }
 
+/// Where the locked packages of this name come from: `None` is the workspace.
+fn locked(lock: &str, name: &str) -> Vec<Option<String>> {
+    let wanted = format!("name = \"{name}\"");
+    let packages = lock.split("[[package]]").filter(|package| package.lines().any(|line| line == wanted));
+    let source =
+        |package: &str| package.lines().find(|line| line.starts_with("source = ")).map(str::to_owned);
+    packages.map(source).collect()
+}
+
+/// Nothing else would notice: a transfer over a clean link is as fast with the published one.
+#[test]
+fn the_sctp_that_is_built_is_the_projects_own() {
+    // `tests/run --full` builds and tests a copy without it.
+    if !workspace().join("crates/sctp").exists() {
+        return;
+    }
+    let lock = fs::read_to_string(workspace().join("Cargo.lock")).unwrap();
+    assert_eq!(locked(&lock, "rtc-sctp"), [None]);
+    assert!(matches!(&locked(&lock, "rtc")[..], [Some(_)]), "a published package has a source");
+}
+
 #[test]
 fn no_file_names_a_place_of_one_machine() {
     let places = places();
