@@ -38,6 +38,8 @@ struct State {
     by_slot: HashMap<Slot, Session>,
     /// Those that both sides left, and when.
     empty: VecDeque<(Instant, Slot)>,
+    /// Sessions that somebody is here for: those with a call.
+    in_use: usize,
     last_seat: u64,
     is_draining: bool,
 }
@@ -131,7 +133,7 @@ impl Relays {
         }
         state.forget(now, self.ttl);
         let known = state.by_slot.get(&slot);
-        if known.is_none_or(|session| session.call.is_none()) && state.in_use() >= self.most {
+        if known.is_none_or(|session| session.call.is_none()) && state.in_use >= self.most {
             return Err(CloseReason::Busy);
         }
         if known.is_none() && state.by_slot.len() >= self.most_remembered {
@@ -148,8 +150,10 @@ impl Relays {
         if session.usage.bytes.load(Ordering::Relaxed) >= self.session_bytes {
             return Err(CloseReason::Quota);
         }
+        let was_in_use = session.call.is_some();
         let (ends, ending) = session.seat(role, generation, number)?;
         let usage = Arc::clone(&session.usage);
+        state.in_use += usize::from(!was_in_use);
         drop(state);
         Ok(Seat { relays: Arc::clone(self), slot, role, number, usage, ending, ends: Some(ends) })
     }
@@ -164,7 +168,7 @@ impl Relays {
 
     /// How many sessions somebody is here for.
     pub(crate) fn in_use(&self) -> usize {
-        self.state().in_use()
+        self.state().in_use
     }
 
     /// Gives back what is not needed any more.
@@ -188,6 +192,7 @@ impl Relays {
         if !matches!((&call.sender, &call.receiver), (Chair::Taken(_), _) | (_, Chair::Taken(_))) {
             session.call = None;
             session.emptied_at = Some(now);
+            state.in_use -= 1;
             state.empty.push_back((now, seat.slot));
         }
     }
@@ -198,10 +203,6 @@ impl Relays {
 }
 
 impl State {
-    fn in_use(&self) -> usize {
-        self.by_slot.values().filter(|session| session.call.is_some()).count()
-    }
-
     /// Drops what nobody has used for long enough. The queue may hold sessions that came back since.
     fn forget(&mut self, now: Instant, ttl: Duration) {
         while self.empty.front().is_some_and(|(at, _)| now.saturating_duration_since(*at) >= ttl) {
