@@ -6,21 +6,23 @@
 //! Runner::go_on ─► Race::next ─► further lanes, each better (at the receiver: each that the sender may go to)
 //! ```
 
+mod opening;
+mod watch;
+
 use std::time::Duration;
 
-use bytes::BytesMut;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use wire::generation::Generation;
 use wire::keys::Binding;
-use wire::message::{AbortReason, Message};
-use wire::record::{HEADER_LEN, TAG_LEN};
+use wire::message::AbortReason;
 use wire::signal::{DescriptionKind, MAX_CANDIDATES, Signal};
 use wire::signaling::{Join, ReportedPath, Role, SIGNALING_VERSION, Ticket};
-use wire::transfer::crossing::switch;
 
+use self::opening::{hear_first, say_first};
+use self::watch::Watch;
 use super::channel::{Lane, open_generation};
 use super::direct::{Direct, Progress};
 use super::signals::Seals;
@@ -31,15 +33,6 @@ use crate::transport::{Path, Transport, relay};
 /// How long the sender gives a better path to come up once the relay works: on most networks one does, and the transfer need not
 /// begin with a move.
 const HEAD_START: Duration = Duration::from_millis(400);
-
-/// How long a search for a better path waits after the last one came to nothing; each further wait doubles.
-const FIRST_PAUSE: Duration = Duration::from_secs(2);
-
-/// The longest such wait.
-const LONGEST_PAUSE: Duration = Duration::from_mins(1);
-
-/// How long one such search may take. A path that opens at all does so within a few seconds.
-const SEARCH_DEADLINE: Duration = Duration::from_secs(15);
 
 /// Lanes that may wait to be taken.
 const QUEUE_LEN: usize = 4;
@@ -408,137 +401,9 @@ impl Runner {
         let (reports, report_queue) = mpsc::channel(1);
         self.reports = Some(report_queue);
         let mut task = JoinSet::new();
-        task.spawn(
-            Watch { runner: self, lanes: lane_queue, best: path, pause: FIRST_PAUSE, is_pausing: false }
-                .run(),
-        );
+        task.spawn(Watch::new(self, lane_queue, path).run());
         Race { lanes, reports, _task: task }
     }
-}
-
-/// A search that goes on behind a transfer.
-struct Watch {
-    runner: Runner,
-    lanes: mpsc::Sender<Lane>,
-    /// The best path that was found.
-    best: Path,
-    pause: Duration,
-    is_pausing: bool,
-}
-
-impl Watch {
-    async fn run(mut self) {
-        loop {
-            if self.runner.is_left {
-                return;
-            }
-            self.consider_pause();
-            match self.runner.step().await {
-                Ok(Some(Done::Opened(Ok((lane, _))))) => {
-                    let path = lane.transport.path;
-                    let is_wanted = self.runner.role() == Role::Receiver || path > self.best;
-                    self.best = self.best.max(path);
-                    if is_wanted && self.lanes.send(*lane).await.is_err() {
-                        return;
-                    }
-                }
-                Ok(Some(Done::Pause)) => {
-                    self.pause = LONGEST_PAUSE.min(self.pause * 2);
-                    self.meet_again(Duration::ZERO);
-                }
-                Ok(Some(Done::Met(met))) => self.search(*met).await,
-                Ok(Some(Done::Deadline)) => self.runner.direct = None,
-                Ok(_) => {}
-                Err(error) => {
-                    tracing::debug!(%error, "the way to the other side through the rendezvous is gone");
-                    self.runner.direct = None;
-                    self.runner.pairing = None;
-                    if self.runner.role() == Role::Receiver && self.runner.is_race {
-                        self.meet_again(Duration::ZERO);
-                    }
-                }
-            }
-        }
-    }
-
-    /// The sender looks for a better path again, once it has found that there is none.
-    fn consider_pause(&mut self) {
-        let Self { runner, best, is_pausing, pause, .. } = self;
-        let may_be_better = *best < Path::Direct && runner.rejoin.reach().policy.relay != Relay::Only;
-        let is_idle = runner.direct.is_none() && runner.opening == 0 && !*is_pausing;
-        if may_be_better && is_idle && runner.is_race && runner.role() == Role::Sender {
-            *is_pausing = true;
-            runner.wake_after(*pause, Done::Pause);
-        }
-    }
-
-    /// Both sides leave where they are and meet again; the transfer goes on meanwhile.
-    fn meet_again(&mut self, pause: Duration) {
-        let runner = &mut self.runner;
-        (runner.pairing, runner.direct) = (None, None);
-        let mut rejoin = runner.rejoin.clone();
-        runner.tasks.spawn(async move {
-            sleep(pause).await;
-            let met = match rejoin.role() {
-                Role::Sender => timeout(SEARCH_DEADLINE, rejoin.meet()).await,
-                // The sender comes when it likes.
-                Role::Receiver => Ok(rejoin.meet().await),
-            };
-            Done::Met(Box::new(met.unwrap_or(Err(ConnectError::PeerLeft))))
-        });
-    }
-
-    async fn search(&mut self, met: Result<Meeting, ConnectError>) {
-        self.is_pausing = false;
-        let runner = &mut self.runner;
-        match met {
-            Ok((pairing, seals, number, handed)) => {
-                runner.early.clear();
-                (runner.pairing, runner.seals) = (Some(pairing), seals);
-                (runner.number, runner.handed) = (number, handed);
-                if runner.role() == Role::Sender {
-                    let is_out = runner.offer(true).await.is_ok();
-                    runner.direct = runner.direct.take().filter(|_| is_out);
-                    runner.wake_after(SEARCH_DEADLINE, Done::Deadline);
-                }
-            }
-            Err(error) => {
-                tracing::debug!(%error, "not met again");
-                if runner.role() == Role::Receiver {
-                    self.meet_again(FIRST_PAUSE);
-                }
-            }
-        }
-    }
-}
-
-/// Says over the path that both sides begin with it.
-async fn say_first(lane: &mut Lane) -> Result<(), ConnectError> {
-    let mut plaintext = Vec::new();
-    Message::Switch { next: lane.number }.encode_into(&mut plaintext);
-    let mut record = BytesMut::zeroed(HEADER_LEN);
-    record.extend_from_slice(&plaintext);
-    record.resize(HEADER_LEN + plaintext.len() + TAG_LEN, 0);
-    lane.sealer.seal(&mut record).map_err(|_| ConnectError::NoPath)?;
-    Ok(lane.transport.sender.send(record).await?)
-}
-
-/// Waits until the sender says that both begin with this path, or have begun with another. What else it says is kept.
-async fn hear_first(
-    mut lane: Box<Lane>,
-    begun: &CancellationToken,
-) -> Result<(Box<Lane>, bool), ConnectError> {
-    let mut record = tokio::select! {
-        biased;
-        record = lane.transport.receiver.recv() => record?,
-        () = begun.cancelled() => return Ok((lane, false)),
-    };
-    let plaintext = lane.opener.open(&mut record).map_err(|_| ConnectError::NoPath)?;
-    if switch(plaintext) == Some(lane.number) {
-        return Ok((lane, true));
-    }
-    lane.early = Some(record);
-    Ok((lane, false))
 }
 
 /// The future of something that may not be there; never, if it is not.
