@@ -285,6 +285,10 @@ impl Model {
 }
 
 impl Controller for Model {
+    fn set_chunk(&mut self, chunk: u64) {
+        self.chunk = chunk;
+    }
+
     fn seed(&mut self, now: Instant, round_trip: Duration) {
         self.round_trip = Some((round_trip, now));
     }

@@ -16,8 +16,8 @@ fn share(setup: Setup) -> u64 {
     world.run(Duration::from_secs(5), |_| false);
     let read = world.measure(Duration::from_secs(20));
     let stats = world.sender().stats();
-    let payload = 1_160;
-    let possible = there.rate * 20 * payload / (1_191 + OVERHEAD) * (1_000_000 - there.loss) / 1_000_000;
+    let payload = 1_404;
+    let possible = there.rate * 20 * payload / (1_432 + OVERHEAD) * (1_000_000 - there.loss) / 1_000_000;
     let percent = read * 100 / possible;
     println!("{percent} % of {} MB/s, {stats:?}, drops {}", possible / 20_000_000, world.link_there.dropped);
     percent
