@@ -123,8 +123,9 @@ impl Drop for Link {
 /// A machine at one end.
 fn machine(address: &str) -> (Namespace, Arc<SyncDevice>) {
     let space = Namespace::new();
-    let device =
-        space.inside(|| DeviceBuilder::new().name("eth0").mtu(MTU).offload(true).enable(false).build_sync()).unwrap();
+    let device = space
+        .inside(|| DeviceBuilder::new().name("eth0").mtu(MTU).offload(true).enable(false).build_sync())
+        .unwrap();
     device.set_nonblocking(true).unwrap();
     space.run("ip", &["link", "set", "eth0", "txqueuelen", "10000", "up"]);
     space.address(&format!("{address}/24"));

@@ -164,9 +164,10 @@ impl Association {
     /// There was nothing more to send, or it must not be sent yet.
     fn after_batch(&mut self) {
         let is_idle = self.flight.next_lost_len().is_none() && self.queue.is_empty();
-        let is_held_up = self.queue.front().is_some_and(|message| {
-            to_u64(message.payload.len().min(self.path.payload())) > self.peer_window
-        });
+        let is_held_up = self
+            .queue
+            .front()
+            .is_some_and(|message| to_u64(message.payload.len().min(self.path.payload())) > self.peer_window);
         if (is_idle || is_held_up) && self.flight.in_flight() < self.congestion.window() {
             self.flight.delivery.limit_by_app(self.flight.in_flight());
         }

@@ -17,8 +17,8 @@ use super::Association;
 use crate::chunk::control::{encode, heartbeat_info};
 use crate::chunk::{self, data};
 use crate::packet;
-use crate::recovery::wire_len;
 use crate::reader::Reader;
+use crate::recovery::wire_len;
 use crate::units::{to_u32, to_usize};
 
 /// Packets worth trying, in bytes: what is left under the headers of DTLS, UDP and IP of a tunnel, of Ethernet with IPv6 and with
@@ -88,7 +88,8 @@ impl Association {
 
     /// A probe has come back.
     pub(super) fn on_heartbeat_ack(&mut self, info: &Bytes) {
-        let Some(len) = heartbeat_info(info).and_then(|info| Reader(&info).u32()).map(|len| to_usize(len.into()))
+        let Some(len) =
+            heartbeat_info(info).and_then(|info| Reader(&info).u32()).map(|len| to_usize(len.into()))
         else {
             return;
         };
@@ -131,7 +132,9 @@ impl Association {
 fn probe(packet_len: usize) -> Bytes {
     let length = to_u32(u64::try_from(packet_len).unwrap_or(u64::MAX)).to_be_bytes();
     let heartbeat = encode(chunk::HEARTBEAT, &[&[0, 1, 0, 8], &length[..]].concat());
-    let Some(rest) = packet_len.checked_sub(packet::HEADER_LEN + heartbeat.len() + 4) else { return heartbeat };
+    let Some(rest) = packet_len.checked_sub(packet::HEADER_LEN + heartbeat.len() + 4) else {
+        return heartbeat;
+    };
     let mut out = BytesMut::with_capacity(packet_len);
     out.put_slice(&heartbeat);
     out.put_slice(&encode(chunk::PAD, &vec![0; rest]));
