@@ -4,15 +4,16 @@
  * page receives, by the link. `text` is written instead of choosing files; `tokens` are given in turn to a private server, which wants
  * none from the tab afterwards. `guess` lets a command with a wrong code try first; `early` one with the right code, which gets nowhere. `stop` is who ends it once bytes move:
  * `sender`, `receiver`, or `page`, which is closed, whereupon the receiver looks for it and is stopped. With `pauses` the
- * receiver stands still in between, until the page has noticed. `size` is that of both pages. Prints one line of JSON: what was shown, and what was seen on the way.
+ * receiver stands still in between, until the page has noticed. `size` is that of both pages. `isUdpBlocked` says that WebRTC is of no use to the browser. Prints one line of JSON: what was shown, and what was seen on the way.
  */
 import { spawn } from 'node:child_process';
 import { on, once } from 'node:events';
 import { heading, open, openBeside, saveAll } from './browser.mjs';
 
-const { browser: executable, address, files, text, tokens, receiver, guess, early, stop, pauses, size } = JSON.parse(process.argv[2]);
+const { browser: executable, address, files, text, tokens, receiver, guess, early, stop, pauses, size, isUdpBlocked } = JSON.parse(process.argv[2]);
 const options = size ? { viewport: size, hasTouch: true, isMobile: true } : {};
-const { browser, page, seen } = await open(executable, options);
+const switches = isUdpBlocked ? ['--force-webrtc-ip-handling-policy=disable_non_proxied_udp'] : [];
+const { browser, page, seen } = await open(executable, options, switches);
 const children = [];
 const told = { codes: [], saved: [], title: '' };
 
@@ -137,6 +138,7 @@ try {
     await shownEnd();
   }
   if (stop !== 'page') told.awaited = await page.evaluate(() => [.../** @type {any} */ (window).awaited]);
+  if (stop !== 'page') told.path = await page.locator('#sending-path').textContent();
   if (stop !== 'page') told.title = await page.locator('main section:visible h1').textContent();
 } catch (error) {
   told.error = String(error);
