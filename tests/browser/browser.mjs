@@ -12,10 +12,9 @@ const FOREIGN = 'Error with Permissions-Policy header: Unrecognized feature';
 /**
  * @param {string} executablePath
  * @param {import('playwright-core').BrowserContextOptions} [options]
- * @param {string[]} [switches]  Of the browser.
  */
-export async function open(executablePath, options = {}, switches = []) {
-  const args = ['--disable-features=WebRtcHideLocalIpsWithMdns', ...switches];
+export async function open(executablePath, options = {}) {
+  const args = ['--disable-features=WebRtcHideLocalIpsWithMdns'];
   // The browser's sandbox does not work for a superuser.
   if (process.getuid?.() === 0) args.push('--no-sandbox');
   const browser = await chromium.launch({ executablePath, args });

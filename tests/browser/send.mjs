@@ -12,8 +12,7 @@ import { heading, open, openBeside, saveAll } from './browser.mjs';
 
 const { browser: executable, address, files, text, tokens, receiver, guess, early, stop, pauses, size, isUdpBlocked } = JSON.parse(process.argv[2]);
 const options = size ? { viewport: size, hasTouch: true, isMobile: true } : {};
-const switches = isUdpBlocked ? ['--force-webrtc-ip-handling-policy=disable_non_proxied_udp'] : [];
-const { browser, page, seen } = await open(executable, options, switches);
+const { browser, page, seen } = await open(executable, options);
 const children = [];
 const told = { codes: [], saved: [], title: '' };
 
@@ -57,6 +56,18 @@ await page.addInitScript(() => {
   new MutationObserver(look).observe(document, { subtree: true, childList: true, characterData: true });
   Object.assign(window, { awaited });
 });
+
+if (isUdpBlocked) {
+  // Nothing but TURN may be used, and there is none.
+  await page.context().addInitScript(() => {
+    const { RTCPeerConnection } = window;
+    window.RTCPeerConnection = class extends RTCPeerConnection {
+      constructor() {
+        super({ iceServers: [], iceTransportPolicy: 'relay' });
+      }
+    };
+  });
+}
 
 try {
   await page.goto(address);
