@@ -5,7 +5,8 @@
 //! ```
 //!
 //! Each direction is a thread that takes packets from one device, asks a [`Passage`] what becomes of them and puts them
-//! into the other device when it is time.
+//! into the other device when it is time. As with the network cards of real machines, a kernel hands over what it sends at
+//! once as one long packet, and gets those that arrive together as one: the wire sees each on its own.
 
 use std::collections::VecDeque;
 use std::io::ErrorKind;
@@ -17,7 +18,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use tun_rs::{DeviceBuilder, SyncDevice};
+use tun_rs::{DeviceBuilder, GROTable, IDEAL_BATCH_SIZE, SyncDevice, VIRTIO_NET_HDR_LEN};
 
 use super::may_mount_and_connect;
 use super::namespace::Namespace;
@@ -26,8 +27,14 @@ use super::wire::{Fate, Passage, Wire};
 /// Longest packet, in bytes, as on Ethernet.
 const MTU: u16 = 1_500;
 
-/// Packets that are taken or delivered before the other is looked at.
-const TURN: usize = 32;
+/// Packets of the kernel's that are taken before it is looked whether some are due.
+const TURN: usize = 4;
+
+/// The longest packet that a kernel cuts into those for the wire, in bytes, and what it says of it.
+const LONGEST: usize = VIRTIO_NET_HDR_LEN + 65_535;
+
+/// What comes within this time is looked at together, as network cards do it that would drown in interrupts otherwise.
+const TICK: Duration = Duration::from_micros(100);
 
 /// How long a thread sleeps at most before it looks whether it is to end.
 const NAP: Duration = Duration::from_millis(100);
@@ -80,7 +87,7 @@ impl Link {
                 passage: Passage::new(wire, chances),
                 begun: Instant::now(),
                 on_the_way: VecDeque::new(),
-                spare: Vec::new(),
+                buffers: Buffers::new(),
                 counts: Arc::clone(counts),
             };
             let is_over = Arc::clone(&is_over);
@@ -116,13 +123,17 @@ impl Drop for Link {
 /// A machine at one end.
 fn machine(address: &str) -> (Namespace, Arc<SyncDevice>) {
     let space = Namespace::new();
-    let device =
-        space.inside(|| DeviceBuilder::new().name("eth0").mtu(MTU).enable(false).build_sync()).unwrap();
+    let device = space
+        .inside(|| DeviceBuilder::new().name("eth0").mtu(MTU).offload(true).enable(false).build_sync())
+        .unwrap();
     device.set_nonblocking(true).unwrap();
     space.run("ip", &["link", "set", "eth0", "txqueuelen", "10000", "up"]);
     space.address(&format!("{address}/24"));
     (space, Arc::new(device))
 }
+
+/// A packet with room in front for what the kernel is told of it.
+type Packet = Vec<u8>;
 
 /// One way between the two devices.
 struct Direction {
@@ -130,9 +141,45 @@ struct Direction {
     to: Arc<SyncDevice>,
     passage: Passage,
     begun: Instant,
-    on_the_way: VecDeque<(Duration, Vec<u8>)>,
-    spare: Vec<Vec<u8>>,
+    on_the_way: VecDeque<(Duration, Packet)>,
+    buffers: Buffers,
     counts: Arc<Counts>,
+}
+
+/// Memory that is used again.
+struct Buffers {
+    /// One long packet of the kernel's.
+    long: Vec<u8>,
+    /// What it is cut into, with their lengths.
+    cut: Vec<Packet>,
+    lens: Vec<usize>,
+    /// What is put together again.
+    due: Vec<Packet>,
+    joining: GROTable,
+    spare: Vec<Packet>,
+}
+
+impl Buffers {
+    fn new() -> Self {
+        Self {
+            long: vec![0; LONGEST],
+            cut: vec![vec![0; VIRTIO_NET_HDR_LEN + usize::from(MTU)]; IDEAL_BATCH_SIZE],
+            lens: vec![0; IDEAL_BATCH_SIZE],
+            due: Vec::with_capacity(IDEAL_BATCH_SIZE),
+            joining: GROTable::default(),
+            spare: Vec::new(),
+        }
+    }
+
+    /// Takes the packet out that was cut at `place` and has `len` bytes.
+    fn take(&mut self, place: usize, len: usize) -> Packet {
+        // Others are put together in it later, which takes room; memory that nobody writes to costs nothing.
+        let mut other = self.spare.pop().unwrap_or_else(|| Vec::with_capacity(VIRTIO_NET_HDR_LEN + LONGEST));
+        other.resize(VIRTIO_NET_HDR_LEN + usize::from(MTU), 0);
+        let mut packet = std::mem::replace(&mut self.cut[place], other);
+        packet.truncate(VIRTIO_NET_HDR_LEN + len);
+        packet
+    }
 }
 
 impl Direction {
@@ -149,21 +196,22 @@ impl Direction {
     /// Takes what the machine at the beginning has sent; `false` when that was nothing.
     fn take_some(&mut self) -> bool {
         for taken in 0..TURN {
-            let mut packet = self.spare.pop().unwrap_or_default();
-            packet.resize(usize::from(MTU), 0);
-            let len = match self.from.recv(&mut packet) {
-                Ok(len) => len,
+            let Buffers { long, cut, lens, .. } = &mut self.buffers;
+            let packets = match self.from.recv_multiple(long, cut, lens, VIRTIO_NET_HDR_LEN) {
+                Ok(packets) => packets,
                 Err(error) => {
                     assert_eq!(error.kind(), ErrorKind::WouldBlock, "{error}");
-                    self.spare.push(packet);
                     return taken > 0;
                 }
             };
-            packet.truncate(len);
-            match self.passage.take(self.begun.elapsed(), len as u64) {
-                Fate::Arrives(at) => self.on_the_way.push_back((at, packet)),
-                Fate::Lost => count(&self.counts.lost, 1),
-                Fate::Overflows => count(&self.counts.overflowed, 1),
+            let now = self.begun.elapsed();
+            for place in 0..packets {
+                let len = self.buffers.lens[place];
+                match self.passage.take(now, len as u64) {
+                    Fate::Arrives(at) => self.on_the_way.push_back((at, self.buffers.take(place, len))),
+                    Fate::Lost => count(&self.counts.lost, 1),
+                    Fate::Overflows => count(&self.counts.overflowed, 1),
+                }
             }
         }
         true
@@ -171,30 +219,33 @@ impl Direction {
 
     /// Gives the machine at the end what is due; `true` when there may be more.
     fn deliver_some(&mut self) -> bool {
-        for _ in 0..TURN {
-            let now = self.begun.elapsed();
-            let Some((_, packet)) = self.on_the_way.pop_front_if(|(due, _)| {
-                let late = now.checked_sub(*due);
-                let micros = late.map(|late| u64::try_from(late.as_micros()).unwrap_or(u64::MAX));
-                self.counts.latest.fetch_max(micros.unwrap_or(0), Ordering::Relaxed);
-                late.is_some()
-            }) else {
-                return false;
-            };
-            // A device whose machine is going away takes nothing any more.
-            if self.to.send(&packet).is_ok() {
-                count(&self.counts.arrived_bytes, packet.len() as u64);
-            }
-            self.spare.push(packet);
+        let now = self.begun.elapsed();
+        let Buffers { due, joining, spare, .. } = &mut self.buffers;
+        while due.len() < IDEAL_BATCH_SIZE
+            && let Some((at, packet)) = self.on_the_way.pop_front_if(|(at, _)| *at <= now)
+        {
+            let late = u64::try_from((now - at).as_micros()).unwrap_or(u64::MAX);
+            self.counts.latest.fetch_max(late, Ordering::Relaxed);
+            due.push(packet);
         }
-        true
+        let bytes = due.iter().map(|packet| (packet.len() - VIRTIO_NET_HDR_LEN) as u64).sum();
+        // A device whose machine is going away takes nothing any more.
+        if !due.is_empty() && self.to.send_multiple(joining, due, VIRTIO_NET_HDR_LEN).is_ok() {
+            count(&self.counts.arrived_bytes, bytes);
+        }
+        let is_more = due.len() == IDEAL_BATCH_SIZE;
+        spare.append(due);
+        is_more
     }
 
-    /// Until something is sent or due.
+    /// A tick; while nothing is on its way, until something is sent.
     fn sleep(&self) {
-        let next = self.on_the_way.front().map(|(due, _)| due.saturating_sub(self.begun.elapsed()));
-        let nap = Timespec::try_from(next.unwrap_or(NAP).min(NAP)).unwrap();
-        let _ = poll(&mut [PollFd::new(&*self.from, PollFlags::IN)], Some(&nap));
+        if self.on_the_way.is_empty() {
+            let nap = Timespec::try_from(NAP).unwrap();
+            let _ = poll(&mut [PollFd::new(&*self.from, PollFlags::IN)], Some(&nap));
+        } else {
+            thread::sleep(TICK);
+        }
     }
 }
 

@@ -5,6 +5,7 @@ mod handshake;
 mod incoming;
 mod outgoing;
 mod partial;
+mod path_mtu;
 mod resets;
 pub(crate) mod stream;
 mod timers;
@@ -29,6 +30,7 @@ use crate::units::to_usize;
 use crate::{Payload, Side, tsn};
 use handshake::Handshake;
 use incoming::AckState;
+use path_mtu::PathMtu;
 use resets::Resets;
 use stream::StreamState;
 use timers::Timers;
@@ -101,6 +103,7 @@ pub struct Association {
     flight: Flight,
     congestion: Box<dyn Controller>,
     pacer: Pacer,
+    path: PathMtu,
     /// What the peer had room for when it last said so, less what was sent since, in bytes.
     peer_window: u64,
     /// Since when the peer has had no room and nothing is on its way.
@@ -166,6 +169,7 @@ impl Association {
             queue: SendQueue::default(),
             flight: Flight::new(first),
             congestion: Box::new(Model::new(chunk)),
+            path: PathMtu::new(birth.max_payload),
             pacer: Pacer::default(),
             peer_window: 0,
             shut_since: None,

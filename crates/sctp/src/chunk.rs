@@ -33,6 +33,7 @@ pub(crate) const COOKIE_ECHO: u8 = 10;
 pub(crate) const COOKIE_ACK: u8 = 11;
 pub(crate) const SHUTDOWN_COMPLETE: u8 = 14;
 pub(crate) const RE_CONFIG: u8 = 130;
+pub(crate) const PAD: u8 = 132;
 pub(crate) const FORWARD_TSN: u8 = 192;
 
 /// One chunk of the peer.
@@ -44,7 +45,8 @@ pub(crate) enum Chunk {
     Sack(Sack),
     /// The information to send back.
     Heartbeat(Bytes),
-    HeartbeatAck,
+    /// The information that was sent.
+    HeartbeatAck(Bytes),
     /// Its first cause, if it names one.
     Abort(Option<u16>),
     /// The cumulative TSN the peer has.
@@ -85,7 +87,7 @@ fn parse(kind: u8, flags: u8, value: Bytes) -> Option<Chunk> {
         INIT_ACK => Chunk::InitAck(Init::parse(&value)?),
         SACK => Chunk::Sack(Sack::parse(&value)?),
         HEARTBEAT => Chunk::Heartbeat(value),
-        HEARTBEAT_ACK => Chunk::HeartbeatAck,
+        HEARTBEAT_ACK => Chunk::HeartbeatAck(value),
         ABORT => Chunk::Abort(cause_code(value)),
         SHUTDOWN => Chunk::Shutdown(Reader(&value).u32()?),
         SHUTDOWN_ACK => Chunk::ShutdownAck,

@@ -22,6 +22,9 @@ use crate::units::Rate;
 /// Decides how much is sent, and how fast. All amounts are bytes of DATA chunks with their headers; they are counted once, when
 /// a chunk is made, and recovery, pacing and the model all use that number.
 pub(crate) trait Controller: std::fmt::Debug + Send + Sync {
+    /// Chunks are of so many bytes from now on.
+    fn set_chunk(&mut self, chunk: u64);
+
     /// The handshake has measured a round trip.
     fn seed(&mut self, now: Instant, round_trip: Duration);
 

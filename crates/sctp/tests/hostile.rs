@@ -325,7 +325,8 @@ fn gap_blocks_of_nonsense_free_nothing() {
     let mut stream = victim.association.stream(0).unwrap();
     stream.write_chunk_with_ppi(now, &message, PayloadProtocolIdentifier::Binary).unwrap();
     let sent = victim.sent();
-    let first = u32::from_be_bytes(sent[0][16..20].try_into().unwrap());
+    let with_data = sent.iter().find(|packet| packet[12] == 0).unwrap();
+    let first = u32::from_be_bytes(with_data[16..20].try_into().unwrap());
     for blocks in [[5_u16, 3], [0, 0], [1, 1], [60_000, 65_535], [u16::MAX, u16::MAX]] {
         let mut value = first.wrapping_sub(1).to_be_bytes().to_vec();
         value.extend(WINDOW.to_be_bytes());

@@ -288,6 +288,41 @@ fn a_reliable_message_waits_for_as_long_as_it_takes() {
     assert_eq!(pair.b.read(1).len(), 1);
 }
 
+/// Writes a message of 100 KB over a path that carries packets of `most` bytes, and returns the longest with data that came.
+fn longest_over(pair: &mut Pair, most: usize) -> usize {
+    let mut longest = 0;
+    pair.a.write(pair.now, 1, &[1; 100_000]);
+    pair.run(4_000, |packet| {
+        if is_data(packet) && packet.len() <= most {
+            longest = longest.max(packet.len());
+        }
+        packet.len() <= most
+    });
+    longest
+}
+
+#[test]
+fn packets_become_as_long_as_the_path_carries() {
+    for (most, longest) in [(1_191, 1_188), (1_280, 1_188), (1_358, 1_352), (1_435, 1_432), (9_000, 8_932)] {
+        let mut pair = Pair::new();
+        pair.open(1);
+        longest_over(&mut pair, most);
+        assert_eq!(longest_over(&mut pair, most), longest, "of {most}");
+        assert_eq!(pair.b.read(1).len(), 2, "both messages over {most}");
+    }
+}
+
+#[test]
+fn a_path_that_carries_less_than_it_did_ends_the_association() {
+    let mut pair = Pair::new();
+    pair.open(1);
+    longest_over(&mut pair, 9_000);
+    assert_eq!(pair.b.read(1).len(), 1);
+    pair.a.write(pair.now, 1, &[1; 100_000]);
+    pair.run(30_000, |packet| packet.len() <= 1_400);
+    assert!(pair.a.it().is_closed(), "what was cut long cannot be cut again");
+}
+
 #[test]
 fn a_goodbye_waits_for_what_was_written() {
     let mut pair = Pair::new();

@@ -62,7 +62,7 @@ impl Association {
                 Chunk::Sack(sack) => self.on_sack(now, &sack),
                 chunk @ (Chunk::InitAck(_)
                 | Chunk::Heartbeat(_)
-                | Chunk::HeartbeatAck
+                | Chunk::HeartbeatAck(_)
                 | Chunk::Abort(_)
                 | Chunk::Shutdown(_)
                 | Chunk::ShutdownAck
@@ -88,6 +88,7 @@ impl Association {
             Chunk::CookieEcho(cookie) => self.on_cookie_echo(now, &cookie),
             Chunk::CookieAck => self.on_cookie_ack(now),
             Chunk::Heartbeat(info) => self.send_control(encode(chunk::HEARTBEAT_ACK, &info)),
+            Chunk::HeartbeatAck(info) => self.on_heartbeat_ack(&info),
             Chunk::Abort(cause) => self.on_abort(cause),
             Chunk::Shutdown(cumulative) => self.on_shutdown(now, cumulative),
             Chunk::ShutdownAck => self.on_shutdown_ack(),
@@ -96,7 +97,7 @@ impl Association {
             Chunk::ForwardTsn(forward) => self.on_forward(&forward),
             Chunk::Unknown(kind) => self.on_unknown(kind),
             Chunk::Error(cause) => tracing::debug!(?cause, "the peer reports an error"),
-            Chunk::HeartbeatAck | Chunk::Init(_) | Chunk::Data(_) | Chunk::Sack(_) => {}
+            Chunk::Init(_) | Chunk::Data(_) | Chunk::Sack(_) => {}
         }
     }
 
@@ -211,6 +212,7 @@ impl Association {
         self.peer_window = u64::from(sack.window).saturating_sub(self.flight.payload_in_flight());
         if report.acked > 0 || report.has_advanced {
             self.restart_retransmission(now);
+            self.forget_signs_of_life();
         }
         if self.flight.is_empty() {
             self.timers.retransmission.stop();

@@ -11,7 +11,7 @@ use crate::chunk::forward;
 use crate::chunk::sack;
 use crate::packet::{self, Header};
 use crate::recovery::wire_len;
-use crate::units::{padded, to_u32, to_u64, to_usize};
+use crate::units::{padded, to_u32, to_u64};
 
 /// Packets that are handed out at once: as many as the kernel splits one send into.
 const MAX_BATCH: usize = 64;
@@ -32,6 +32,9 @@ enum Next {
 impl Association {
     pub(super) fn gather(&mut self, now: Instant) -> Vec<Bytes> {
         let mut packets = Vec::new();
+        if self.can_send() {
+            self.explore_path(now);
+        }
         while let Some(Control { tag, chunk, needs_checksum }) = self.control.pop_front() {
             let mut out = BytesMut::with_capacity(packet::HEADER_LEN + chunk.len());
             packet::begin(&mut out, Header { tag, ..self.header });
@@ -58,14 +61,9 @@ impl Association {
         packets
     }
 
-    /// The longest packet of data.
-    fn packet_len(&self) -> usize {
-        packet::HEADER_LEN + to_usize(wire_len(to_usize(self.birth.max_payload.into())))
-    }
-
     /// Puts in what is due and fits.
     fn fill(&mut self, now: Instant, out: &mut BytesMut) {
-        let limit = self.packet_len();
+        let limit = self.path.packet_len();
         if out.capacity() < limit {
             out.reserve(BATCH_LEN);
         }
@@ -143,8 +141,7 @@ impl Association {
         self.drop_expired(now);
         let Some(message) = self.queue.front() else { return Next::Nothing };
         let whole = message.payload.len();
-        let max_payload = to_usize(self.birth.max_payload.into());
-        let length = whole.min(max_payload);
+        let length = whole.min(self.path.payload());
         // A long message is not cut into crumbs to fill a packet.
         if most < length || !self.flight.has_room() || !fits(length) {
             return Next::Nothing;
@@ -167,9 +164,10 @@ impl Association {
     /// There was nothing more to send, or it must not be sent yet.
     fn after_batch(&mut self) {
         let is_idle = self.flight.next_lost_len().is_none() && self.queue.is_empty();
-        let is_held_up = self.queue.front().is_some_and(|message| {
-            to_u64(message.payload.len().min(to_usize(self.birth.max_payload.into()))) > self.peer_window
-        });
+        let is_held_up = self
+            .queue
+            .front()
+            .is_some_and(|message| to_u64(message.payload.len().min(self.path.payload())) > self.peer_window);
         if (is_idle || is_held_up) && self.flight.in_flight() < self.congestion.window() {
             self.flight.delivery.limit_by_app(self.flight.in_flight());
         }
@@ -186,10 +184,10 @@ impl Association {
             return Some(since + self.flight.round_trip.timeout());
         }
         let has_work = self.flight.has_lost() || !self.queue.is_empty();
-        let has_window = self.flight.in_flight() + to_u64(self.packet_len()) <= self.congestion.window();
+        let has_window = self.flight.in_flight() + to_u64(self.path.packet_len()) <= self.congestion.window();
         let has_room = self.flight.has_lost()
             || self.flight.is_empty()
-            || (self.flight.has_room() && self.peer_window >= u64::from(self.birth.max_payload));
+            || (self.flight.has_room() && self.peer_window >= to_u64(self.path.payload()));
         (has_work && has_window && has_room).then(|| self.pacer.wake_up()).flatten()
     }
 }

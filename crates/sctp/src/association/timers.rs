@@ -41,12 +41,14 @@ pub(super) struct Timers {
     pub(super) loss: Timer,
     pub(super) reset: Timer,
     pub(super) ack: Timer,
+    /// Longer packets have not been answered by then.
+    pub(super) path: Timer,
 }
 
 impl Timers {
     pub(super) fn next(&self, other: Option<Instant>) -> Option<Instant> {
-        let Self { handshake, shutdown, retransmission, loss, reset, ack } = self;
-        [handshake, shutdown, retransmission, loss, reset, ack]
+        let Self { handshake, shutdown, retransmission, loss, reset, ack, path } = self;
+        [handshake, shutdown, retransmission, loss, reset, ack, path]
             .into_iter()
             .filter_map(|timer| timer.at)
             .chain(other)
@@ -88,6 +90,8 @@ impl Association {
                 self.repeat_reset(now);
             }
         }
+        // What is due then is done when packets are gathered.
+        let _ = self.timers.path.take(now);
         if self.timers.ack.take(now) {
             self.ack.is_due = true;
         }
@@ -110,6 +114,7 @@ impl Association {
                 self.flight.round_trip.back_off();
             }
             self.congestion.on_timeout(now);
+            self.ask_for_life();
         }
         self.flight.probe();
         self.allowance = 1;

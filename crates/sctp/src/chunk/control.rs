@@ -17,6 +17,14 @@ pub(crate) fn cause_code(mut value: Bytes) -> Option<u16> {
     take_tlv(&mut value).map(|cause| u16::from_be_bytes(cause.head))
 }
 
+/// The one parameter of a HEARTBEAT (RFC 9260 §3.3.5).
+const HEARTBEAT_INFO: [u8; 2] = [0, 1];
+
+/// What somebody wanted to have back.
+pub(crate) fn heartbeat_info(value: &Bytes) -> Option<Bytes> {
+    take_tlv(&mut value.clone()).filter(|info| info.head == HEARTBEAT_INFO).map(|info| info.value)
+}
+
 /// A chunk of these bytes.
 pub(crate) fn encode(kind: u8, value: &[u8]) -> Bytes {
     let length = 4 + value.len();

@@ -52,8 +52,9 @@ const STARTUP_LOSS: Percent = 15;
 const QUEUE_LOSS: Percent = 2;
 /// So was one that loses this much without: something drops what comes too fast.
 const PLAIN_LOSS: Percent = 12;
-/// What is left of the window after such a round.
-const BACK_OFF: Percent = 65;
+/// What is left of the window after a round that lost with a queue, and after one that lost without.
+const BACK_OFF: Percent = 58;
+const PLAIN_BACK_OFF: Percent = 80;
 /// How long that stays.
 const HOLD: Duration = Duration::from_secs(2);
 
@@ -189,10 +190,12 @@ impl Model {
         let was_too_much = self.judge_losses();
         if was_too_much {
             let flight = self.round.flight.min(self.cap.unwrap_or(u64::MAX));
-            let least = scale(self.product(), BACK_OFF).max(MIN_CHUNKS * 4 * self.chunk);
-            self.cap = Some(scale(flight, BACK_OFF).max(least));
+            let back_off = if self.is_queueing() { BACK_OFF } else { PLAIN_BACK_OFF };
+            let least = scale(self.product(), back_off).max(MIN_CHUNKS * 4 * self.chunk);
+            self.cap = Some(scale(flight, back_off).max(least));
             self.clean_rounds = 0;
-            self.capped_at = Some(report.now);
+            // Others who wait in a queue are to have their part of it; losses without one say nothing of others.
+            self.capped_at = self.is_queueing().then_some(report.now);
         } else if self.phase == UP && self.mode == Mode::Steady && self.may_grow(report.now) {
             // Nothing was lost by sending more: the limit is further away than it was, the longer this lasts the further.
             let growth = CAP_GROWTH.get(self.clean_rounds).or(CAP_GROWTH.last()).copied().unwrap_or(100);
@@ -285,6 +288,10 @@ impl Model {
 }
 
 impl Controller for Model {
+    fn set_chunk(&mut self, chunk: u64) {
+        self.chunk = chunk;
+    }
+
     fn seed(&mut self, now: Instant, round_trip: Duration) {
         self.round_trip = Some((round_trip, now));
     }

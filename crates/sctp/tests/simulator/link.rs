@@ -18,9 +18,14 @@ pub(crate) struct LinkConfig {
     pub(crate) burst: u64,
     /// Added to the delay of each packet, at random up to here; packets overtake each other.
     pub(crate) jitter: Duration,
+    /// The longest packet that gets through, in bytes and with all headers.
+    pub(crate) mtu: u64,
     /// Packets in a million that come twice.
     pub(crate) duplication: u64,
 }
+
+/// What Ethernet carries, with all headers.
+pub(crate) const ETHERNET: u64 = 1_500;
 
 impl LinkConfig {
     /// A link of so many megabits and a delay of `delay` one way, with room for a bandwidth-delay product of the round trip.
@@ -34,6 +39,7 @@ impl LinkConfig {
             loss: 0,
             burst: 1,
             jitter: Duration::ZERO,
+            mtu: ETHERNET,
             duplication: 0,
         }
     }
@@ -66,7 +72,7 @@ impl Link {
 
     /// A packet of `size` bytes sets out. Returns when it arrives: never, once, or twice.
     pub(crate) fn carry(&mut self, now: Duration, size: u64) -> Vec<Duration> {
-        if self.is_down || self.backlog(now) + size > self.config.queue + size {
+        if self.is_down || size > self.config.mtu || self.backlog(now) + size > self.config.queue + size {
             self.dropped += 1;
             return Vec::new();
         }
