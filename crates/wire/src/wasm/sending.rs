@@ -248,12 +248,11 @@ impl Sending {
     pub fn handle_record(&mut self, lane: u32, len: usize, now: f64) -> bool {
         self.pulse.heard = time(now);
         let mut staging = std::mem::take(&mut self.staging);
-        let is_taken = match staging.get_mut(..len) {
-            Some(record) => self.take_record(lane, record),
-            None => {
-                self.fail("receiver-failed");
-                true
-            }
+        let is_taken = if let Some(record) = staging.get_mut(..len) {
+            self.take_record(lane, record)
+        } else {
+            self.fail("receiver-failed");
+            true
         };
         self.staging = staging;
         is_taken

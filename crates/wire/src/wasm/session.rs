@@ -171,12 +171,11 @@ impl Session {
     #[wasm_bindgen(js_name = handleRecord)]
     pub fn handle_record(&mut self, lane: u32, len: usize) -> bool {
         let mut staging = std::mem::take(&mut self.staging);
-        let is_taken = match staging.get_mut(..len) {
-            Some(record) => self.take_record(lane, record),
-            None => {
-                self.fail("violation");
-                true
-            }
+        let is_taken = if let Some(record) = staging.get_mut(..len) {
+            self.take_record(lane, record)
+        } else {
+            self.fail("violation");
+            true
         };
         self.staging = staging;
         is_taken

@@ -48,7 +48,7 @@ enum State {
 #[derive(Debug)]
 pub(super) struct Lanes {
     role: Role,
-    lanes: Vec<Lane>,
+    all: Vec<Lane>,
     /// Since both have begun.
     crossing: Option<Crossing>,
     /// Where this side says what it says.
@@ -67,7 +67,7 @@ impl Lanes {
     pub(super) fn new(role: Role) -> Self {
         Self {
             role,
-            lanes: Vec::new(),
+            all: Vec::new(),
             crossing: None,
             sending: 0,
             is_race: false,
@@ -81,7 +81,7 @@ impl Lanes {
     /// The browser is about to open a path.
     pub(super) fn expect(&mut self, number: u32, kind: Kind) {
         if self.find(number).is_none() {
-            self.lanes.push(Lane { number, kind, state: State::Connecting });
+            self.all.push(Lane { number, kind, state: State::Connecting });
         }
     }
 
@@ -101,18 +101,18 @@ impl Lanes {
 
     /// Whether the browser has opened one, as far as this side was told.
     pub(super) fn has_channel(&self) -> bool {
-        self.lanes.iter().any(|lane| !matches!(lane.state, State::Connecting))
+        self.all.iter().any(|lane| !matches!(lane.state, State::Connecting))
     }
 
     /// The path whose records are read, and what carries it.
     pub(super) fn current(&self) -> Option<(u32, Kind)> {
         let current = self.crossing.as_ref()?.current();
-        self.lanes.iter().find(|lane| lane.number == current).map(|lane| (current, lane.kind))
+        self.all.iter().find(|lane| lane.number == current).map(|lane| (current, lane.kind))
     }
 
     /// What carries a path that is not open yet.
     pub(super) fn connecting(&self, number: u32) -> Option<Kind> {
-        let lane = self.lanes.iter().find(|lane| lane.number == number)?;
+        let lane = self.all.iter().find(|lane| lane.number == number)?;
         matches!(lane.state, State::Connecting).then_some(lane.kind)
     }
 
@@ -141,9 +141,7 @@ impl Lanes {
                 State::AwaitingSender(Box::new(waiting))
             }
         };
-        if let Some(lane) = self.find(number) {
-            lane.state = state;
-        }
+        self.set(number, state);
     }
 
     /// Opens a record of a path in place, if it is its turn.
@@ -152,7 +150,7 @@ impl Lanes {
         number: u32,
         record: &'a mut [u8],
     ) -> Result<Received<'a>, Trouble> {
-        let Some(lane) = self.lanes.iter_mut().find(|lane| lane.number == number) else {
+        let Some(lane) = self.all.iter_mut().find(|lane| lane.number == number) else {
             return Ok(Received::Nothing);
         };
         match (&mut lane.state, &mut self.crossing) {
@@ -192,9 +190,7 @@ impl Lanes {
         };
         match proven {
             Ok(halves) => {
-                if let Some(lane) = self.find(number) {
-                    lane.state = State::Open(Box::new(halves));
-                }
+                self.set(number, State::Open(Box::new(halves)));
                 self.handle_proven(number);
                 Ok(())
             }
@@ -223,7 +219,7 @@ impl Lanes {
 
     /// The sender has waited long enough for something better.
     pub(super) fn handle_waited(&mut self) {
-        let open = self.lanes.iter().find(|lane| matches!(lane.state, State::Open(_)));
+        let open = self.all.iter().find(|lane| matches!(lane.state, State::Open(_)));
         if let Some(number) = open.map(|lane| lane.number).filter(|_| !self.is_begun()) {
             self.begin(number);
         }
@@ -231,19 +227,18 @@ impl Lanes {
 
     /// A path is gone, or did not come about. Whether there is another, or may be.
     pub(super) fn handle_lost(&mut self, number: u32) -> bool {
-        let Some(index) = self.lanes.iter().position(|lane| lane.number == number) else { return true };
-        let was_open = matches!(self.lanes.swap_remove(index).state, State::Open(_));
+        let Some(index) = self.all.iter().position(|lane| lane.number == number) else { return true };
+        let was_open = matches!(self.all.swap_remove(index).state, State::Open(_));
         self.leave(number);
         let is_last_try = self.role == Role::Sender && !self.looks_for_better();
         match &mut self.crossing {
             None if is_last_try => self.handle_waited(),
-            None => {}
             Some(crossing) if crossing.current() == number => crossing.handle_lost(),
             Some(crossing) if was_open || !crossing.reads() => crossing.handle_next_lost(),
-            Some(_) => {}
+            None | Some(_) => {}
         }
         self.cross();
-        self.is_begun() || !self.lanes.is_empty()
+        self.is_begun() || !self.all.is_empty()
     }
 
     /// Nobody was heard for too long.
@@ -288,8 +283,10 @@ impl Lanes {
             }
             Role::Receiver => {
                 let is_other = |lane: &&Lane| matches!(lane.state, State::Open(_)) && lane.number != number;
-                let others: Vec<_> = self.lanes.iter().filter(is_other).map(|lane| lane.number).collect();
-                others.into_iter().for_each(|other| self.offer(other));
+                let others: Vec<_> = self.all.iter().filter(is_other).map(|lane| lane.number).collect();
+                for other in others {
+                    self.offer(other);
+                }
             }
         }
     }
@@ -344,10 +341,12 @@ impl Lanes {
     }
 
     fn drop_lanes(&mut self, is_left: impl Fn(&Lane) -> bool) {
-        let (left, kept) = std::mem::take(&mut self.lanes).into_iter().partition(|lane| is_left(lane));
-        self.lanes = kept;
+        let (left, kept) = std::mem::take(&mut self.all).into_iter().partition(|lane| is_left(lane));
+        self.all = kept;
         let left: Vec<Lane> = left;
-        left.into_iter().for_each(|lane| self.leave(lane.number));
+        for lane in left {
+            self.leave(lane.number);
+        }
     }
 
     fn leave(&mut self, number: u32) {
@@ -366,11 +365,17 @@ impl Lanes {
 
     /// Whether a direct path may yet come up.
     fn looks_for_better(&self) -> bool {
-        self.lanes.iter().any(|lane| lane.kind == Kind::Direct && !matches!(lane.state, State::Open(_)))
+        self.all.iter().any(|lane| lane.kind == Kind::Direct && !matches!(lane.state, State::Open(_)))
+    }
+
+    fn set(&mut self, number: u32, state: State) {
+        if let Some(lane) = self.find(number) {
+            lane.state = state;
+        }
     }
 
     fn find(&mut self, number: u32) -> Option<&mut Lane> {
-        self.lanes.iter_mut().find(|lane| lane.number == number)
+        self.all.iter_mut().find(|lane| lane.number == number)
     }
 }
 

@@ -95,9 +95,9 @@ impl Other {
         self.perform(&[]);
     }
 
-    fn receive(&mut self, lane: u32, record: Vec<u8>) {
-        self.held.push_back((lane, record));
-        self.turn = lane;
+    fn receive(&mut self, over: u32, arrived: Vec<u8>) {
+        self.held.push_back((over, arrived));
+        self.turn = over;
         // What is given back waits until it is said to have its turn.
         while let Some(index) = self.held.iter().position(|(lane, _)| *lane == self.turn) {
             let Some((lane, mut record)) = self.held.remove(index) else { return };
