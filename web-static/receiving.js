@@ -240,9 +240,8 @@ export class Reception {
     const { lanes } = this.#channel;
     if (lanes.isHolding(lane)) return lanes.hold(lane, data);
     if (!(data instanceof ArrayBuffer) || data.byteLength > this.#session.room) return this.#fail('violation');
-    const len = data.byteLength;
-    new Uint8Array(this.#memory.buffer, this.#session.staging(), len).set(new Uint8Array(data));
-    if (this.#session.handleRecord(lane, len)) discard(data);
+    new Uint8Array(this.#memory.buffer, this.#session.staging(), data.byteLength).set(new Uint8Array(data));
+    if (this.#session.handleRecord(lane, data.byteLength)) discard(data);
     else lanes.hold(lane, data);
   }
 
@@ -317,6 +316,7 @@ export class Reception {
   /** What is here stays, and so does the sender, until the person has chosen. */
   #handleFull() {
     this.#jobs.hold();
+    this.#reports.tell();
     tell({ type: 'full' });
   }
 
