@@ -93,6 +93,26 @@ fn a_page_sends_files_of_every_awkward_size_to_a_terminal() {
 }
 
 #[test]
+fn a_page_that_reaches_nobody_but_the_server_sends_through_its_relay() {
+    let Some(browser) = browser() else { return };
+    let (server, alice) = start();
+    let bob = Machine::with_server(&server);
+    let bytes = content(20_000_000);
+    let file = alice.write("a.bin", &bytes);
+    let how = json!({ "receiver": receiver(&bob), "isUdpBlocked": true });
+    let told = send(&browser, &server, std::slice::from_ref(&file), &how);
+    assert_received(&told);
+    assert!(bob.read("a.bin") == bytes);
+    assert!(text(&told["path"]).starts_with("Relayed"), "{told:#}");
+    let out = text(&told["received"]["out"]);
+    assert!(out.contains(r#""path":"relay""#) && !out.contains("reconnecting"), "{out}");
+    // Both ends of it are pages.
+    let told = send(&browser, &server, &[file], &json!({ "isUdpBlocked": true }));
+    assert_eq!(told["title"], "Sent and verified", "{told:#}");
+    assert_eq!(told["saved"][0]["sha256"], sha256(&bytes).as_str(), "{told:#}");
+}
+
+#[test]
 fn a_page_sends_several_files_to_a_page_whatever_their_names() {
     let Some(browser) = browser() else { return };
     let (server, alice) = start();

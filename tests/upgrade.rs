@@ -14,7 +14,7 @@ const LEN: usize = 300 * MIB;
 const COST: u64 = wire::transfer::CREDIT_WINDOW + MIB as u64;
 
 /// Lets no UDP out of or into a machine, or does again.
-fn close(side: &Side, is_closed: bool) {
+pub(crate) fn close(side: &Side, is_closed: bool) {
     side.machine.run("nft", &["add table inet wall; flush table inet wall"]);
     if is_closed {
         side.machine.run(
@@ -26,11 +26,11 @@ fn close(side: &Side, is_closed: bool) {
 }
 
 /// The paths that a side has named, in order.
-fn paths(ended: &Ended) -> Vec<String> {
+pub(crate) fn paths(ended: &Ended) -> Vec<String> {
     ended.events_of("path").iter().map(|event| text(&event["path"])).collect()
 }
 
-fn goes_over(peer: &mut Peer, path: &str) {
+pub(crate) fn goes_over(peer: &mut Peer, path: &str) {
     assert!(peer.comes_to(|event| event["event"] == "path" && event["path"] == path), "{peer:?}");
 }
 

@@ -1,16 +1,17 @@
-/** The way to the other side: a channel that this worker was given, or one that stayed with the page. */
+/** The way to the other side: its paths, and whether anybody is heard on the one that is used. */
+import { Lanes } from './lanes.js';
 import { pingInterval, silenceLimit } from './wire/wire.js';
 
 /** How long the other side may take to answer a device that woke up: milliseconds. */
 const AWAKE_PATIENCE = 3_000;
 
 /**
- * What happens on a channel, and what it needs to know.
+ * What happens there, and what it needs to know. A path has a number.
  *
  * @typedef {object} Listener
- * @property {() => void} handleOpen
- * @property {(data: unknown) => void} handleRecord
- * @property {() => void} handleClosed
+ * @property {(lane: number) => void} handleOpen
+ * @property {(lane: number, data: unknown) => void} handleRecord
+ * @property {(lane: number) => void} handleClosed
  * @property {() => void} handleSilence  Nobody was heard for too long.
  * @property {() => void} ping  This side has said nothing for a while.
  * @property {() => boolean} isWaiting  Whether nobody listens because something else takes long.
@@ -19,8 +20,7 @@ const AWAKE_PATIENCE = 3_000;
 
 export class Channel {
   #listener;
-  /** @type {RTCDataChannel | {send: (record: Uint8Array) => void} | undefined} */
-  #channel;
+  #lanes;
   #pulse = 0;
   #lastBeat = 0;
   #lastHeard = 0;
@@ -29,39 +29,47 @@ export class Channel {
   /** @param {Listener} listener */
   constructor(listener) {
     this.#listener = listener;
+    this.#lanes = new Lanes({
+      opened: (lane) => listener.handleOpen(lane),
+      heard: (lane, data) => this.handleRecord(lane, data),
+      closed: (lane) => listener.handleClosed(lane),
+    });
   }
 
   get isThere() {
-    return this.#channel !== undefined;
+    return this.#lanes.size > 0;
   }
 
-  /** @param {RTCDataChannel} channel */
-  take(channel) {
-    this.drop();
-    this.#channel = channel;
+  get lanes() {
+    return this.#lanes;
+  }
+
+  /**
+   * @param {number} lane
+   * @param {RTCDataChannel} channel
+   */
+  take(lane, channel) {
     channel.binaryType = 'arraybuffer';
-    channel.onmessage = ({ data }) => this.handleRecord(data);
-    channel.onclose = () => this.#listener.handleClosed();
-    if (channel.readyState === 'open') this.#listener.handleOpen();
-    else channel.onopen = () => this.#listener.handleOpen();
+    this.#lanes.take(lane, channel);
   }
 
-  /** @param {(record: Uint8Array) => void} send  Gives records to the page, whose channel is open. */
-  takeFar(send) {
-    this.drop();
-    this.#channel = { send };
-    this.#listener.handleOpen();
+  /**
+   * @param {number} lane
+   * @param {(record: Uint8Array) => void} send  Gives records to the page, whose channel is open.
+   */
+  takeFar(lane, send) {
+    this.#lanes.take(lane, { send, readyState: 'open' });
   }
 
-  /** Nothing that still comes from this channel counts. */
+  /** Nothing that still comes from anywhere counts. */
   drop() {
     this.stop();
-    if (this.#channel && 'onmessage' in this.#channel) this.#channel.onmessage = this.#channel.onclose = this.#channel.onopen = null;
-    this.#channel = undefined;
+    this.#lanes.leaveAll();
   }
 
   /** From now on silence is noticed, and broken. */
   watch() {
+    this.stop();
     this.#lastBeat = this.#lastHeard = performance.now();
     this.#pulse = setInterval(() => this.#beat(), pingInterval());
   }
@@ -71,21 +79,22 @@ export class Channel {
     clearInterval(this.#pulse);
   }
 
-  /** @param {Uint8Array | undefined} record */
-  send(record) {
-    if (!record) return;
-    this.#hasSent = true;
-    try {
-      this.#channel?.send(record);
-    } catch {
-      // It closes, and says so itself.
-    }
+  /**
+   * @param {number} lane
+   * @param {Uint8Array | undefined} record
+   */
+  send(lane, record) {
+    this.#hasSent ||= record !== undefined;
+    this.#lanes.send(lane, record);
   }
 
-  /** @param {unknown} data  From the channel, or from the page if it stayed there. */
-  handleRecord(data) {
+  /**
+   * @param {number} lane
+   * @param {unknown} data  From the path, or from the page if the channel stayed there.
+   */
+  handleRecord(lane, data) {
     this.#lastHeard = performance.now();
-    this.#listener.handleRecord(data);
+    this.#listener.handleRecord(lane, data);
   }
 
   /** Something took so long that nobody has listened meanwhile. */

@@ -2,6 +2,7 @@
  * One attempt to send: everything between the files, the channel and the socket. It owns the protocol, which is `wire`, and
  * does what that says; the page shows it and owns what only a page can have: the connection, and the person.
  */
+import { Lanes } from './lanes.js';
 import { Meeting } from './meeting.js';
 import { FarChannel, HIGH_WATER, LOW_WATER } from './send.far.js';
 import { Reader, Unreadable } from './send.reader.js';
@@ -27,10 +28,13 @@ export class Delivery {
   #sending;
   #reader;
   #meeting;
-  /** @type {RTCDataChannel | FarChannel | undefined} */
-  #channel;
-  /** The channel that was given last, open or not. @type {RTCDataChannel | undefined} */
-  #given;
+  #lanes;
+  /** The address of the page. */
+  #base;
+  /** The number of the path that the page opens. */
+  #direct = 0;
+  /** The number of the path on which something was said last. @type {number | undefined} */
+  #speaking;
   /** Called once the channel has room. */
   #resume = () => {};
   #timer;
@@ -52,6 +56,13 @@ export class Delivery {
    */
   constructor(memory, { files, offer, base, token }, handleOver) {
     this.#memory = memory;
+    this.#base = base;
+    this.#lanes = new Lanes({
+      opened: (lane) => this.#run(() => this.#sending.handleOpen(lane)),
+      heard: (lane, data) => this.#run(() => this.#handleRecord(lane, data)),
+      closed: (lane) => this.#handleLost(lane),
+      hasRoom: () => this.#resume(),
+    }, LOW_WATER);
     this.#handleOver = handleOver;
     this.#reader = new Reader(files);
     this.#sending = new Sending(base, offer, token, crypto.getRandomValues(new Uint8Array(32)), performance.now());
@@ -82,13 +93,14 @@ export class Delivery {
       case 'end-of-candidates':
         return this.#run(() => this.#sending.handleEndOfCandidates());
       case 'channel':
-        return this.#takeChannel(message.channel);
+        message.channel.binaryType = 'arraybuffer';
+        return this.#lanes.take(this.#direct, message.channel);
       case 'channel-open':
-        return this.#handleOpen(new FarChannel((record) => tell({ type: 'transmit', record })));
+        return this.#lanes.take(this.#direct, new FarChannel((record) => tell({ type: 'transmit', record })));
       case 'sent':
-        return this.#channel instanceof FarChannel ? this.#channel.handleSent(message.total) : undefined;
+        return this.#far()?.handleSent(message.total);
       case 'record':
-        return this.#handleRecord(message.data);
+        return this.#run(() => this.#handleRecord(this.#direct, message.data));
       case 'path':
         return this.#sending.handlePath(message.way);
       case 'awake':
@@ -96,7 +108,7 @@ export class Delivery {
         return this.#run(() => this.#sending.handleAwake(performance.now()));
       case 'channel-closed':
       case 'lost':
-        return this.#handleLost();
+        return this.#handleLost(this.#direct);
       case 'cancel':
         return this.#run(() => this.#sending.cancel());
     }
@@ -112,18 +124,29 @@ export class Delivery {
     clearInterval(this.#timer);
     this.#resume();
     this.#meeting.close();
-    if (this.#channel) this.#late = setTimeout(() => this.#release(), FAREWELL);
+    if (this.#lanes.size > 0) this.#late = setTimeout(() => this.#release(), FAREWELL);
     else this.#release();
   }
 
   #release() {
     clearTimeout(this.#late);
+    this.#lanes.leaveAll();
     this.#handleOver(this);
   }
 
-  #handleLost() {
-    this.#run(() => this.#sending.handleLost(performance.now()));
-    if (this.#isOver) this.#release();
+  /** @param {number} lane  A path that is gone. */
+  #handleLost(lane) {
+    const isUsed = [lane, undefined].includes(this.#sending.lane);
+    this.#lanes.leave(lane);
+    this.#run(() => this.#sending.handleLaneLost(lane));
+    this.#resume();
+    if (this.#isOver && isUsed) this.#release();
+  }
+
+  /** A channel that stayed with the page. */
+  #far() {
+    const path = this.#lanes.at(this.#direct);
+    return path instanceof FarChannel ? path : undefined;
   }
 
   /** @param {() => void} happened  Tells the protocol what did. */
@@ -162,6 +185,7 @@ export class Delivery {
         return tell({ type: 'visited', why: output.why });
       case 'connect':
         this.#meeting.handleConnect();
+        this.#direct = output.lane;
         return tell({ type: 'connect', iceServers: output.iceServers, channel: output.channel });
       case 'answer':
         return tell({ type: 'answer', sdp: output.sdp });
@@ -171,7 +195,17 @@ export class Delivery {
         this.#wasOffered = true;
         return tell({ type: 'offered', words: output.words });
       case 'transmit':
-        return this.#transmit(this.#sending.record());
+        return this.#transmit(output.lane, this.#sending.record());
+      case 'relay':
+        return this.#lanes.takeRelay(this.#base, output);
+      case 'wait':
+        setTimeout(() => this.#run(() => this.#sending.handleWaited()), output.time);
+        return;
+      case 'turn':
+        return this.#handleTurn(output.lane);
+      case 'leave':
+        this.#lanes.leave(output.lane);
+        return this.#resume();
       case 'accepted':
         this.#isAccepted = true;
         return tell({ type: 'accepted' });
@@ -184,6 +218,7 @@ export class Delivery {
         return this.#handleApart(output.retryAfter ?? undefined);
       case 'back':
         this.#meeting.handleBack();
+        this.#forgetReads();
         return tell({ type: 'resumed', isAccepted: this.#isAccepted });
       case 'fail':
         return this.#fail(output.why, output.retryAfter ?? undefined);
@@ -208,66 +243,57 @@ export class Delivery {
 
   /** @param {number} [retryAfter]  Seconds. */
   #handleApart(retryAfter) {
-    this.#dropChannel();
+    this.#lanes.leaveAll();
+    this.#forgetReads();
     if (!this.#meeting.isApart) tell({ type: 'reconnecting', isFirst: !this.#wasOffered });
     this.#meeting.handleApart(retryAfter);
   }
 
-  /** Nothing that still comes from this channel counts, and nothing waits for room in it. */
-  #dropChannel() {
-    if (this.#given) this.#given.onmessage = this.#given.onclose = this.#given.onopen = null;
-    this.#given = this.#channel = undefined;
+  /** What is being read is for nobody any more, and nothing waits for room. */
+  #forgetReads() {
     this.#turn += 1;
     this.#resume();
   }
 
-  /** @param {RTCDataChannel} channel */
-  #takeChannel(channel) {
-    this.#dropChannel();
-    this.#given = channel;
-    channel.binaryType = 'arraybuffer';
-    channel.bufferedAmountLowThreshold = LOW_WATER;
-    channel.onmessage = ({ data }) => this.#handleRecord(data);
-    channel.onclose = () => this.#handleLost();
-    if (channel.readyState === 'open') this.#handleOpen(channel);
-    else channel.onopen = () => this.#handleOpen(channel);
+  /** @param {number} lane  The path that is used from here on. */
+  #handleTurn(lane) {
+    tell({ type: 'way', isRelayed: this.#sending.isRelayed });
+    for (const data of this.#lanes.release(lane)) this.#handleRecord(lane, data);
   }
 
-  /** @param {RTCDataChannel | FarChannel} channel */
-  #handleOpen(channel) {
-    this.#channel = channel;
-    channel.onbufferedamountlow = () => this.#resume();
-    this.#run(() => this.#sending.handleOpen());
+  /**
+   * @param {number} lane
+   * @param {unknown} data
+   */
+  #handleRecord(lane, data) {
+    if (this.#lanes.isHolding(lane)) return this.#lanes.hold(lane, data);
+    const isRecord = data instanceof ArrayBuffer && data.byteLength <= this.#sending.stagingLen;
+    // What is no record is handled as one that is too long: the protocol says what becomes of it.
+    const len = isRecord ? data.byteLength : this.#sending.stagingLen + 1;
+    if (isRecord) new Uint8Array(this.#memory.buffer, this.#sending.staging(), len).set(new Uint8Array(data));
+    if (!this.#sending.handleRecord(lane, len, performance.now())) this.#lanes.hold(lane, data);
   }
 
-  /** @param {unknown} data */
-  #handleRecord(data) {
-    this.#run(() => {
-      const isRecord = data instanceof ArrayBuffer && data.byteLength <= this.#sending.stagingLen;
-      // What is no record is handled as one that is too long: the protocol says what becomes of it.
-      if (!isRecord) return this.#sending.handleRecord(this.#sending.stagingLen + 1, performance.now());
-      const staging = this.#sending.staging();
-      new Uint8Array(this.#memory.buffer, staging, data.byteLength).set(new Uint8Array(data));
-      this.#sending.handleRecord(data.byteLength, performance.now());
-    });
+  /**
+   * @param {number} lane
+   * @param {Uint8Array | undefined} record
+   */
+  #transmit(lane, record) {
+    if (this.#waiting(lane) > MAX_WAITING) return this.#sending.handleLaneLost(lane);
+    this.#speaking = lane;
+    this.#lanes.send(lane, record);
   }
 
-  /** @param {Uint8Array | undefined} record */
-  #transmit(record) {
-    if (!record || !this.#channel) return;
-    if (this.#channel.bufferedAmount > MAX_WAITING) return this.#sending.handleLost(performance.now());
-    try {
-      this.#channel.send(record);
-    } catch {
-      // It closes, and says so itself.
-    }
+  /** @param {number | undefined} lane  How many bytes wait to be sent there. */
+  #waiting(lane) {
+    return this.#lanes.at(lane)?.bufferedAmount ?? 0;
   }
 
   /** @param {{parts: {file: number, offset: number, len: number}[], done: number | null}} wanted */
   async #read({ parts, done }) {
     const turn = (this.#turn += 1);
     try {
-      if (this.#channel.bufferedAmount >= HIGH_WATER) await new Promise((resolve) => (this.#resume = () => resolve(undefined)));
+      if (this.#waiting(this.#speaking) >= HIGH_WATER) await new Promise((resolve) => (this.#resume = () => resolve(undefined)));
       const read = await Promise.all(parts.map(({ file, offset, len }) => this.#reader.read(file, offset, len)));
       if (turn !== this.#turn) return;
       this.#run(() => this.#place(read));
@@ -298,7 +324,7 @@ export class Delivery {
     if (now - this.#reported < REPORT_INTERVAL) return;
     this.#reported = now;
     // What still waits in the channel has not left.
-    tell({ type: 'progress', done: Math.max(0, done - (this.#channel?.bufferedAmount ?? 0)) });
+    tell({ type: 'progress', done: Math.max(0, done - this.#waiting(this.#speaking)) });
   }
 
   #finish() {

@@ -26,6 +26,12 @@ export class Jobs {
     this.#work();
   }
 
+  /** @param {(() => void | Promise<void>)[]} jobs  Done before everything that waits, in this order. */
+  addFirst(jobs) {
+    this.#waiting.unshift(...jobs);
+    this.#work();
+  }
+
   /** Nothing more is done until it is released. */
   hold() {
     this.#isHeld = true;

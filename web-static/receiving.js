@@ -26,7 +26,7 @@ function tell(message, transfer = []) {
   self.postMessage(message, transfer);
 }
 
-const entropy = () => crypto.getRandomValues(new Uint8Array(64));
+const entropy = () => crypto.getRandomValues(new Uint8Array(32));
 
 export class Reception {
   #memory;
@@ -40,6 +40,10 @@ export class Reception {
   #reports;
   #consent;
   #jobs = new Jobs((job) => this.#perform(job));
+  /** The address of the page. */
+  #base;
+  /** The number of the path that the page opens. */
+  #direct = 0;
   #isOver = false;
   /** Whether the server was ever there. */
   #isReached = false;
@@ -53,6 +57,7 @@ export class Reception {
    */
   constructor(memory, start, page) {
     this.#memory = memory;
+    this.#base = page.base;
     const isAnew = 'token' in start;
     this.#session = isAnew ? Session.restore(start.token) : new Session(start, entropy());
     this.#outputs = new Outputs(this.#session);
@@ -75,9 +80,9 @@ export class Reception {
 
   #makeChannel() {
     return new Channel({
-      handleOpen: () => this.#jobs.add(() => this.#handleOpen()),
-      handleRecord: (data) => this.#jobs.add(() => this.#handleRecord(data)),
-      handleClosed: () => this.#jobs.add(() => this.#handleLost()),
+      handleOpen: (lane) => this.#jobs.add(() => this.#session.handleOpen(lane, entropy())),
+      handleRecord: (lane, data) => this.#jobs.add(() => this.#handleRecord(lane, data)),
+      handleClosed: (lane) => this.#jobs.add(() => this.#handleLost(lane)),
       handleSilence: () => this.#jobs.add(() => this.#handleLost()),
       ping: () => this.#jobs.add(() => this.#session.ping()),
       isWaiting: () => this.#jobs.isBusy,
@@ -106,14 +111,14 @@ export class Reception {
       case 'end-of-candidates':
         return this.#jobs.add(() => this.#session.handleEndOfCandidates());
       case 'channel':
-        return this.#channel.take(message.channel);
+        return this.#channel.take(this.#direct, message.channel);
       case 'channel-open':
-        return this.#channel.takeFar((record) => tell({ type: 'transmit', record }));
+        return this.#channel.takeFar(this.#direct, (record) => tell({ type: 'transmit', record }));
       case 'record':
-        return this.#channel.handleRecord(message.data);
+        return this.#channel.handleRecord(this.#direct, message.data);
       case 'channel-closed':
       case 'lost':
-        return this.#jobs.add(() => this.#handleLost());
+        return this.#jobs.add(() => this.#handleLost(this.#direct));
       case 'awake':
         return this.#jobs.add(() => this.#handleAwake());
       case 'can-download':
@@ -177,11 +182,20 @@ export class Reception {
       case 'connect':
         this.#meeting.handleConnect();
         this.#patience.handleConnect();
+        this.#direct = output.lane;
         return tell({ type: 'connect', sdp: output.sdp, iceServers: output.iceServers, channel: output.channel });
       case 'candidate':
         return tell({ type: 'candidate', candidate: { candidate: output.candidate, sdpMid: output.mid } });
       case 'transmit':
-        return this.#transmit();
+        return this.#channel.send(output.lane, this.#session.record());
+      case 'relay':
+        this.#meeting.handleConnect();
+        this.#patience.handleConnect();
+        return this.#channel.lanes.takeRelay(this.#base, output);
+      case 'turn':
+        return this.#handleTurn(output.lane);
+      case 'leave':
+        return this.#channel.lanes.leave(output.lane);
       case 'ask':
         return this.#ask(output);
       case 'rewind':
@@ -210,22 +224,25 @@ export class Reception {
     }
   }
 
-  #handleOpen() {
-    this.#session.handleOpen();
+  /** @param {number} lane  The path that is used from here on. */
+  #handleTurn(lane) {
     this.#channel.watch();
+    tell({ type: 'way', isRelayed: this.#session.isRelayed });
+    const held = this.#channel.lanes.release(lane);
+    this.#jobs.addFirst(held.map((data) => () => this.#handleRecord(lane, data)));
   }
 
-  #transmit() {
-    this.#channel.send(this.#session.record());
-  }
-
-  /** @param {unknown} data */
-  #handleRecord(data) {
+  /**
+   * @param {number} lane
+   * @param {unknown} data
+   */
+  #handleRecord(lane, data) {
+    const { lanes } = this.#channel;
+    if (lanes.isHolding(lane)) return lanes.hold(lane, data);
     if (!(data instanceof ArrayBuffer) || data.byteLength > this.#session.room) return this.#fail('violation');
-    const len = data.byteLength;
-    new Uint8Array(this.#memory.buffer, this.#session.staging(), len).set(new Uint8Array(data));
-    discard(data);
-    this.#session.handleRecord(len);
+    new Uint8Array(this.#memory.buffer, this.#session.staging(), data.byteLength).set(new Uint8Array(data));
+    if (this.#session.handleRecord(lane, data.byteLength)) discard(data);
+    else lanes.hold(lane, data);
   }
 
   /**
@@ -260,9 +277,12 @@ export class Reception {
     this.#session.handleServerGone();
   }
 
-  #handleLost() {
-    if (this.#session.isComplete) this.#finish();
-    else this.#session.handleLost();
+  /** @param {number} [lane]  A path that is gone; without one, nobody is heard on that which is used. */
+  #handleLost(lane) {
+    const { lane: used, isComplete } = this.#session;
+    if (isComplete && (lane ?? used) === (used ?? lane)) this.#finish();
+    else if (lane === undefined) this.#session.handleSilence();
+    else this.#session.handleLaneLost(lane);
   }
 
   /** @param {number} [retryAfter]  Seconds. */
@@ -296,6 +316,7 @@ export class Reception {
   /** What is here stays, and so does the sender, until the person has chosen. */
   #handleFull() {
     this.#jobs.hold();
+    this.#reports.tell();
     tell({ type: 'full' });
   }
 
@@ -364,13 +385,14 @@ export class Reception {
 
   /** Says what is still to be said; what else there is to do waits. */
   #flush() {
-    this.#outputs.flush({ transmit: () => this.#transmit(), say: (frame) => this.#meeting.say(frame) });
+    this.#outputs.flush({ transmit: (lane) => this.#channel.send(lane, this.#session.record()), say: (frame) => this.#meeting.say(frame) });
   }
 
   #end() {
     this.#isOver = true;
     this.#patience.end();
     this.#channel.stop();
+    this.#channel.lanes.leaveRelays();
     // The channel is left to the page, which closes the connection a moment later: closing a channel takes away from the
     // other side what it has not read yet, and that is the reason why it ends.
     this.#meeting.close();

@@ -30,6 +30,8 @@ let progress = new Progress(0, 0);
 /** What is offered, and then what is known of its arrival. */
 /** @type {import('./views/confirm.js').Offer | undefined} */
 let offer;
+/** Whether the rendezvous carries the bytes. */
+let isRelayed = false;
 let arriving = { size: 0, isStream: false, path: '', way: '' };
 const wakefulness = new Wakefulness();
 
@@ -149,7 +151,9 @@ async function handleCanDownload() {
 }
 
 async function lookAtPath() {
-  arriving.way = (await peer?.path()) ?? '';
+  const way = isRelayed ? 'relayed' : await peer?.path();
+  arriving.way = isRelayed ? 'relayed' : way ?? '';
+  if (isShown('receiving')) showArriving();
 }
 
 /** @param {object} [more]  What is known since. */
@@ -174,6 +178,10 @@ on('connect', (offer) => {
   if (!isShown('reconnecting')) show('connecting', { at: 'path' });
   peer?.close();
   peer = new Peer(engine(), offer);
+});
+on('way', (way) => {
+  ({ isRelayed } = way);
+  lookAtPath();
 });
 on('candidate', ({ candidate }) => peer?.try(candidate));
 on('transmit', ({ record }) => peer?.transmit(record));

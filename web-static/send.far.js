@@ -5,6 +5,7 @@ export const LOW_WATER = 2 << 20;
 /** A channel that stayed with the page: it says how much of what it was given it has sent. */
 export class FarChannel {
   bufferedAmountLowThreshold = LOW_WATER;
+  readyState = 'open';
   /** @type {(() => void) | null} */
   onbufferedamountlow = null;
   #transmit;

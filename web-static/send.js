@@ -36,6 +36,8 @@ let worker;
 let peer;
 let progress = new Progress(0, 0);
 let way = '';
+/** Whether the rendezvous carries the bytes. */
+let isRelayed = false;
 /** What both sides may compare. */
 let words = '';
 /** What is shown to bring somebody here. */
@@ -93,6 +95,7 @@ function begin() {
   notice = '';
   isAway = false;
   way = '';
+  isRelayed = false;
   leave();
   worker ??= startWorker();
   show('awaiting', { step: 'server' });
@@ -129,6 +132,10 @@ function handle({ data }) {
       if (!isShown('reconnecting')) show('awaiting', { step: 'path' });
       leave();
       peer = new Peer(/** @type {Worker} */ (worker), data);
+      return;
+    case 'way':
+      ({ isRelayed } = data);
+      findWay();
       return;
     case 'answer':
       return peer?.takeAnswer(data.sdp);
@@ -185,7 +192,8 @@ async function handleResumed({ isAccepted }) {
 
 /** How the bytes travel: for the person, and for the count of such at the rendezvous. */
 async function findWay() {
-  way = (await peer?.path()) ?? '';
+  const direct = isRelayed ? undefined : await peer?.path();
+  way = isRelayed ? 'relayed' : direct ?? '';
   worker?.postMessage({ type: 'path', way });
   showSending();
 }

@@ -5,7 +5,7 @@
  * then (`stop`, `cancel`, `download`, or `retry` and `target` with room for so much in `more`), `places` whether the browser can
  * ask where to save, `target` that the person says it when asked for consent, `isDownload` that the browser downloads what comes,
  * `freeze` for how many milliseconds the page stands still in the middle (Chromium), and `pauses` processes that stop in the
- * middle and go on once the page has noticed. `size` is that of a small screen. Prints one line of JSON: for each case where the person ended up, and
+ * middle and go on once the page has noticed. `size` is that of a small screen. `path` in what is told is how the bytes came last. Prints one line of JSON: for each case where the person ended up, and
  * what was seen on the way.
  */
 import { Browser } from './driver.mjs';
@@ -55,6 +55,8 @@ for (const { address, code, link, answer, quota, whenFull, more, places, target,
         if (isDownload || whenFull === 'download') one.saved.push(await browser.download());
       }
     }
+    // It stays where it was written when another screen is shown.
+    one.path = await page.page.$eval('#path', (path) => path.textContent);
     one.title = await page.title();
     one.types = await page.types();
     one.end = page.page.url();

@@ -4,13 +4,13 @@
  * page receives, by the link. `text` is written instead of choosing files; `tokens` are given in turn to a private server, which wants
  * none from the tab afterwards. `guess` lets a command with a wrong code try first; `early` one with the right code, which gets nowhere. `stop` is who ends it once bytes move:
  * `sender`, `receiver`, or `page`, which is closed, whereupon the receiver looks for it and is stopped. With `pauses` the
- * receiver stands still in between, until the page has noticed. `size` is that of both pages. Prints one line of JSON: what was shown, and what was seen on the way.
+ * receiver stands still in between, until the page has noticed. `size` is that of both pages. `isUdpBlocked` says that WebRTC is of no use to the browser. Prints one line of JSON: what was shown, and what was seen on the way.
  */
 import { spawn } from 'node:child_process';
 import { on, once } from 'node:events';
 import { heading, open, openBeside, saveAll } from './browser.mjs';
 
-const { browser: executable, address, files, text, tokens, receiver, guess, early, stop, pauses, size } = JSON.parse(process.argv[2]);
+const { browser: executable, address, files, text, tokens, receiver, guess, early, stop, pauses, size, isUdpBlocked } = JSON.parse(process.argv[2]);
 const options = size ? { viewport: size, hasTouch: true, isMobile: true } : {};
 const { browser, page, seen } = await open(executable, options);
 const children = [];
@@ -56,6 +56,18 @@ await page.addInitScript(() => {
   new MutationObserver(look).observe(document, { subtree: true, childList: true, characterData: true });
   Object.assign(window, { awaited });
 });
+
+if (isUdpBlocked) {
+  // Nothing but TURN may be used, and there is none.
+  await page.context().addInitScript(() => {
+    const { RTCPeerConnection } = window;
+    window.RTCPeerConnection = class extends RTCPeerConnection {
+      constructor() {
+        super({ iceServers: [], iceTransportPolicy: 'relay' });
+      }
+    };
+  });
+}
 
 try {
   await page.goto(address);
@@ -137,6 +149,7 @@ try {
     await shownEnd();
   }
   if (stop !== 'page') told.awaited = await page.evaluate(() => [.../** @type {any} */ (window).awaited]);
+  if (stop !== 'page') told.path = await page.locator('#sending-path').textContent();
   if (stop !== 'page') told.title = await page.locator('main section:visible h1').textContent();
 } catch (error) {
   told.error = String(error);

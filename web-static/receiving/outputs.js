@@ -19,10 +19,10 @@ export class Outputs {
     this.#waiting.unshift(output);
   }
 
-  /** @param {{transmit: () => void, say: (frame: string) => void}} how  Says what there is to say; the rest is put off. */
+  /** @param {{transmit: (lane: number) => void, say: (frame: string) => void}} how  Says what there is to say; the rest is put off. */
   flush({ transmit, say }) {
     for (let output = this.#poll(); output; output = this.#poll()) {
-      if (output.do === 'transmit') transmit();
+      if (output.do === 'transmit') transmit(output.lane);
       else if (output.do === 'say') say(output.frame);
       else this.#waiting.push(output);
     }

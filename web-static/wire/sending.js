@@ -137,7 +137,14 @@ export class Sending {
         wasm.sending_handleFrame(this.__wbg_ptr, ptr0, len0, val2);
     }
     /**
-     * The channel is gone; or what was to become another came to nothing.
+     * A path is gone, or did not come about.
+     * @param {number} lane
+     */
+    handleLaneLost(lane) {
+        wasm.sending_handleLaneLost(this.__wbg_ptr, lane);
+    }
+    /**
+     * What was to become a connection came to nothing.
      * @param {number} now
      */
     handleLost(now) {
@@ -153,10 +160,11 @@ export class Sending {
         wasm.sending_handleOffer(this.__wbg_ptr, ptr0, len0);
     }
     /**
-     * The channel is open.
+     * A path is open.
+     * @param {number} lane
      */
-    handleOpen() {
-        wasm.sending_handleOpen(this.__wbg_ptr);
+    handleOpen(lane) {
+        wasm.sending_handleOpen(this.__wbg_ptr, lane);
     }
     /**
      * The page has found out how the two sides are connected, in the words it shows: `network`, `direct` or `relayed`.
@@ -174,12 +182,16 @@ export class Sending {
         wasm.sending_handleRead(this.__wbg_ptr);
     }
     /**
-     * A record of `len` bytes is in the staging buffer.
+     * A record of `len` bytes that came over this path is in the staging buffer. `false` when it is not its turn: it is to be
+     * given again, once `turn` is said of the path.
+     * @param {number} lane
      * @param {number} len
      * @param {number} now
+     * @returns {boolean}
      */
-    handleRecord(len, now) {
-        wasm.sending_handleRecord(this.__wbg_ptr, len, now);
+    handleRecord(lane, len, now) {
+        const ret = wasm.sending_handleRecord(this.__wbg_ptr, lane, len, now);
+        return ret !== 0;
     }
     /**
      * The rendezvous is gone: that matters until there is a channel.
@@ -201,6 +213,12 @@ export class Sending {
      */
     handleUnreadable(file) {
         wasm.sending_handleUnreadable(this.__wbg_ptr, file);
+    }
+    /**
+     * The time has passed that `wait` asked for.
+     */
+    handleWaited() {
+        wasm.sending_handleWaited(this.__wbg_ptr);
     }
     /**
      * Whether the receiver has everything.
@@ -228,11 +246,27 @@ export class Sending {
         return ret !== 0;
     }
     /**
+     * Whether the rendezvous carries the transfer.
+     * @returns {boolean}
+     */
+    get isRelayed() {
+        const ret = wasm.sending_isRelayed(this.__wbg_ptr);
+        return ret !== 0;
+    }
+    /**
      * Looks, over a new socket, for the receiver where the two meet again; or before there was one, for the doors.
      * @param {number} now
      */
     join(now) {
         wasm.sending_join(this.__wbg_ptr, now);
+    }
+    /**
+     * The number of the path that carries the transfer, once one does.
+     * @returns {number | undefined}
+     */
+    get lane() {
+        const ret = wasm.sending_lane(this.__wbg_ptr);
+        return ret === Number.MAX_SAFE_INTEGER ? undefined : ret;
     }
     /**
      * Asks for doors. `base` is the address of the page, under which receivers find it; a private rendezvous asks for its

@@ -115,29 +115,57 @@ export class Session {
         wasm.session_handleFrame(this.__wbg_ptr, ptr0, len0);
     }
     /**
-     * The channel is gone, or nobody was heard on it for too long; or what was to become another came to nothing.
+     * A path is gone, or did not come about.
+     * @param {number} lane
+     */
+    handleLaneLost(lane) {
+        wasm.session_handleLaneLost(this.__wbg_ptr, lane);
+    }
+    /**
+     * What was to become a connection came to nothing.
      */
     handleLost() {
         wasm.session_handleLost(this.__wbg_ptr);
     }
     /**
-     * The channel is open.
+     * A path is open. `entropy` is 32 fresh random bytes.
+     *
+     * # Errors
+     * An error when there is less entropy.
+     * @param {number} lane
+     * @param {Uint8Array | number[]} entropy
      */
-    handleOpen() {
-        wasm.session_handleOpen(this.__wbg_ptr);
+    handleOpen(lane, entropy) {
+        const val2 = +lane;
+        const ptr0 = passArray8ToWasm0(entropy, wasm.__wbindgen_malloc);
+        const len0 = WASM_VECTOR_LEN;
+        const ret = wasm.session_handleOpen(this.__wbg_ptr, val2, ptr0, len0);
+        if (ret[1]) {
+            throw takeFromExternrefTable0(ret[0]);
+        }
     }
     /**
-     * A record of `len` bytes is in the staging buffer.
+     * A record of `len` bytes that came over this path is in the staging buffer. `false` when it is not its turn: it is to be
+     * given again, once `turn` is said of the path.
+     * @param {number} lane
      * @param {number} len
+     * @returns {boolean}
      */
-    handleRecord(len) {
-        wasm.session_handleRecord(this.__wbg_ptr, len);
+    handleRecord(lane, len) {
+        const ret = wasm.session_handleRecord(this.__wbg_ptr, lane, len);
+        return ret !== 0;
     }
     /**
      * The rendezvous is gone: that matters until there is a channel.
      */
     handleServerGone() {
         wasm.session_handleServerGone(this.__wbg_ptr);
+    }
+    /**
+     * Nobody was heard for too long on the path that carries the transfer.
+     */
+    handleSilence() {
+        wasm.session_handleSilence(this.__wbg_ptr);
     }
     /**
      * The browser's storage refuses.
@@ -187,8 +215,16 @@ export class Session {
         return ret !== 0;
     }
     /**
+     * Whether the rendezvous carries the transfer.
+     * @returns {boolean}
+     */
+    get isRelayed() {
+        const ret = wasm.session_isRelayed(this.__wbg_ptr);
+        return ret !== 0;
+    }
+    /**
      * Looks for the sender where the two meet again, or at its door as long as nothing was proved there, over a new socket.
-     * `entropy` is 64 fresh random bytes.
+     * `entropy` is 32 fresh random bytes.
      *
      * # Errors
      * An error when there is less entropy.
@@ -203,13 +239,21 @@ export class Session {
         }
     }
     /**
+     * The number of the path that carries the transfer, once one does.
+     * @returns {number | undefined}
+     */
+    get lane() {
+        const ret = wasm.session_lane(this.__wbg_ptr);
+        return ret === Number.MAX_SAFE_INTEGER ? undefined : ret;
+    }
+    /**
      * Tells the sender that this side leaves.
      */
     leave() {
         wasm.session_leave(this.__wbg_ptr);
     }
     /**
-     * Claims the door that `ticket` names. `entropy` is 64 fresh random bytes.
+     * Claims the door that `ticket` names. `entropy` is 32 fresh random bytes.
      *
      * # Errors
      * An error when there is less entropy.

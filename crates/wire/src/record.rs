@@ -84,6 +84,19 @@ impl Opener {
     /// [`RecordError::Length`] before anything is decrypted; [`RecordError::Open`] for everything else that is wrong;
     /// [`RecordError::Exhausted`].
     pub fn open<'a>(&mut self, record: &'a mut [u8]) -> Result<&'a mut [u8], RecordError> {
+        let plaintext = self.decrypt(record)?;
+        self.counter += 1;
+        Ok(plaintext)
+    }
+
+    /// Opens the next record if its plaintext is a certain one. If not, it is still the next.
+    pub fn open_if(&mut self, record: &mut [u8], is_it: impl FnOnce(&[u8]) -> bool) -> bool {
+        let is_opened = self.decrypt(record).is_ok_and(|plaintext| is_it(plaintext));
+        self.counter += u64::from(is_opened);
+        is_opened
+    }
+
+    fn decrypt<'a>(&self, record: &'a mut [u8]) -> Result<&'a mut [u8], RecordError> {
         let [header, plaintext, tag] = split(record)?;
         if self.counter == MAX_RECORDS {
             return Err(RecordError::Exhausted);
@@ -94,7 +107,6 @@ impl Opener {
         let tag = <&[u8; TAG_LEN]>::try_from(&*tag).map_err(|_| RecordError::Length)?;
         let opened = self.cipher.open(self.counter, &aad(self.generation), plaintext, tag);
         opened.map_err(|_| RecordError::Open)?;
-        self.counter += 1;
         Ok(plaintext)
     }
 }

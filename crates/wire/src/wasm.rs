@@ -37,6 +37,9 @@ pub fn socket_path() -> String {
     "v1/socket".to_owned()
 }
 
+/// Where the record relay is, below the address of the page.
+const RELAY_PATH: &str = "v1/relay";
+
 /// A side that has sent nothing for this long says so, in milliseconds.
 #[wasm_bindgen(js_name = pingInterval)]
 #[must_use]

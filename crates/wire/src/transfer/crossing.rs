@@ -237,4 +237,4 @@ fn is_state(plaintext: &[u8]) -> bool {
 }
 
 /// Length of a SWITCH: type, length and number.
-const SWITCH_LEN: usize = 1 + 4 + 4;
+pub const SWITCH_LEN: usize = 1 + 4 + 4;

@@ -1,22 +1,28 @@
 //! The connection of one side over a whole session, the same for both: the sealed conversation about a channel, the
 //! generation that is open on it, and the meeting after it broke (PROTOCOL.md §4.3, §6.1, §7).
 
+mod lanes;
 mod talk;
 
 use std::collections::VecDeque;
 
 use serde::Serialize;
 
+use self::lanes::Lanes;
 use self::talk::Talk;
-use crate::generation::{AwaitingSender, Generation, MAX_GENERATIONS};
+use crate::generation::{Generation, MAX_GENERATIONS};
 use crate::handshake::{Seed, Session, is_confirmation};
-use crate::keys::{SessionSecret, Verifier};
+use crate::keys::{Binding, SessionSecret, Verifier};
 use crate::message::{AbortReason, Message};
-use crate::record::{HEADER_LEN, Opener, Sealer, TAG_LEN};
+use crate::record::{HEADER_LEN, TAG_LEN};
 use crate::signal::{CheckedDescription, DescriptionKind, Meeting, Signal, halves, is_usable_candidate};
 use crate::signaling::{
-    Body, ClientMessage, CloseReason, Door, IceServer, Role, SIGNALING_VERSION, ServerMessage,
+    Body, ClientMessage, CloseReason, Door, IceServer, Join, Role, SIGNALING_VERSION, ServerMessage,
+    relay_name,
 };
+
+pub(super) use self::lanes::Kind;
+pub(super) use self::talk::Handed;
 
 /// One thing to do, in the order given; becomes JSON.
 #[derive(Debug, PartialEq, Eq, Serialize)]
@@ -30,13 +36,23 @@ pub(super) enum Output {
         sdp: Option<String>,
         ice_servers: Vec<IceServer>,
         channel: u16,
+        /// The number of the path that it becomes.
+        lane: u32,
     },
+    /// Open a socket at this path below the address of the page, and say this frame there first: it is the path of this number.
+    Relay { lane: u32, path: String, frame: String },
     /// The other side's answer.
     Answer { sdp: String },
     /// Try this address of the other side.
     Candidate { candidate: String, mid: String },
-    /// Send the next record over the channel.
-    Transmit,
+    /// Send the next record over this path.
+    Transmit { lane: u32 },
+    /// It is the turn of this path: what was put back comes first.
+    Turn { lane: u32 },
+    /// This path is not needed any more.
+    Leave { lane: u32 },
+    /// Say so when so many milliseconds have passed.
+    Wait { time: u64 },
     /// The connection is gone: `join` over a new socket, after some seconds if so many are given.
     Apart { retry_after: Option<u32> },
 }
@@ -66,11 +82,11 @@ impl Trouble {
 /// What has become of a record.
 #[derive(Debug)]
 pub(super) enum Received<'a> {
-    /// It was the other side's proof: the generation is open.
-    Opened,
     /// What was sealed in it.
     Plaintext(&'a [u8]),
-    /// There was nobody to expect it.
+    /// It is not its turn: it is still as it came, and to be given again.
+    Held,
+    /// Nothing that concerns the transfer.
     Nothing,
 }
 
@@ -81,12 +97,16 @@ pub(super) struct Connection {
     secret: SessionSecret,
     /// What both may compare, unless this side has lost it.
     verifier: Option<Verifier>,
-    /// The highest generation that this side has seen.
+    /// The generation of WebRTC; that of the relay is the next.
     generation: u32,
+    /// The highest generation that this side has seen.
+    highest: u32,
     stage: Stage,
-    path: Path,
+    lanes: Lanes,
     /// Whether the two sides have had a channel. From then on they look for each other when they lose it.
     was_open: bool,
+    /// How often the transfer was told to begin.
+    begun_count: u32,
     /// Whether they look for each other without having had one: the rendezvous was lost when they had proved themselves.
     lost_server: bool,
     /// What a sender repeats first wherever the two meet, until the receiver has shown that it has it (PROTOCOL.md §5.6).
@@ -104,7 +124,7 @@ enum Stage {
     /// At the meeting point, alone.
     Waiting(Seed),
     /// Both are there, and make keys for what they have to say.
-    Keying(Box<(Place, Meeting, Vec<IceServer>)>),
+    Keying(Box<(Place, Meeting, Handed)>),
     Talking(Box<Talk>),
 }
 
@@ -115,24 +135,14 @@ pub(super) struct Place {
     pub(super) attempt: u32,
 }
 
-/// The channel.
-#[derive(Debug)]
-enum Path {
-    Closed,
-    /// Open, and the other side has yet to prove itself over it.
-    AwaitingSender(Box<AwaitingSender>),
-    AwaitingReceiver(Seed),
-    Open(Box<(Sealer, Opener)>),
-}
-
 /// The stream of the data channel (PROTOCOL.md §7).
 const CHANNEL: u16 = 0;
 
 impl Connection {
     /// The two sides have proved themselves at a door, and go on talking there.
-    pub(super) fn new(session: Session, role: Role, place: Place, ice_servers: Vec<IceServer>) -> Self {
+    pub(super) fn new(session: Session, role: Role, place: Place, handed: Handed) -> Self {
         let Session { secret, signal_keys, confirmation, verifier, .. } = session;
-        let talk = Talk::new(place, halves(signal_keys), ice_servers);
+        let talk = Talk::new(place, halves(signal_keys), handed);
         let mut connection = Self::at(Stage::Talking(Box::new(talk)), secret, role);
         connection.confirmation = confirmation;
         connection.verifier = Some(verifier);
@@ -154,13 +164,13 @@ impl Connection {
     pub(super) fn confirmed(
         session: Session,
         role: Role,
-        (place, ice_servers): (Place, Vec<IceServer>),
+        (place, handed): (Place, Handed),
         seed: Seed,
     ) -> Self {
         let mut connection = Self::at(Stage::Waiting(seed), session.secret, role);
         connection.verifier = Some(session.verifier);
         connection.lost_server = true;
-        connection.meet(place, ice_servers);
+        connection.meet(place, handed);
         connection
     }
 
@@ -171,9 +181,11 @@ impl Connection {
             secret,
             verifier: None,
             generation: 1,
+            highest: 1,
             stage,
-            path: Path::Closed,
+            lanes: Lanes::new(role),
             was_open: false,
+            begun_count: 0,
             lost_server: false,
             confirmation: None,
             leaving: None,
@@ -198,22 +210,30 @@ impl Connection {
         std::mem::take(&mut self.outbox)
     }
 
+    /// Whether a path carries the transfer.
     pub(super) fn is_open(&self) -> bool {
-        matches!(self.path, Path::Open(_))
+        self.lanes.is_begun()
     }
 
-    /// Whether the channel of the browser is open, as far as this side was told.
-    pub(super) fn has_channel(&self) -> bool {
-        !matches!(self.path, Path::Closed)
+    /// The path that carries the transfer, and what it is.
+    pub(super) fn current(&self) -> Option<(u32, Kind)> {
+        self.lanes.current()
+    }
+
+    /// Whether the transfer is to begin, or to begin again, in a generation.
+    pub(super) fn take_begun(&mut self) -> bool {
+        let has_begun = self.lanes.take_begun();
+        self.begun_count += u32::from(has_begun);
+        has_begun
     }
 
     pub(super) fn was_open(&self) -> bool {
         self.was_open
     }
 
-    /// Whether this is not the first channel of the two.
+    /// Whether the two go on with what they have begun, or have met more than once.
     pub(super) fn is_again(&self) -> bool {
-        self.generation > 1
+        self.generation > 1 || self.begun_count > 1
     }
 
     /// A message of the rendezvous.
@@ -227,9 +247,16 @@ impl Connection {
 
     fn take_message(&mut self, message: ServerMessage) -> Result<(), Trouble> {
         match message {
+            // What is still said about a path may bring a better one; that nothing comes of it changes nothing.
+            ServerMessage::Relay { door, attempt, body } if self.is_open() => {
+                if let (true, Ok(body)) = (self.is_talking(Place { door, attempt }), body.to_bytes()) {
+                    let _ = self.handle_body(&body);
+                }
+                Ok(())
+            }
             _ if self.is_open() => Ok(()),
-            ServerMessage::Paired { door: Door::Meeting, attempt, ice_servers, .. } => {
-                self.meet(Place { door: Door::Meeting, attempt }, ice_servers);
+            ServerMessage::Paired { door: Door::Meeting, attempt, ice_servers, relay } => {
+                self.meet(Place { door: Door::Meeting, attempt }, Handed { ice_servers, relay });
                 Ok(())
             }
             ServerMessage::Relay { door, attempt, body } if self.place() == Some(Place { door, attempt }) => {
@@ -280,50 +307,55 @@ impl Connection {
         self.signal(&Signal::EndOfCandidates { generation: self.generation, restart: 0 });
     }
 
-    /// The channel is open: the receiver proves itself over it first.
-    pub(super) fn handle_open(&mut self, seed: Seed) {
-        if self.has_channel() {
-            return;
-        }
-        if self.role == Role::Sender {
-            self.path = Path::AwaitingReceiver(seed);
-        } else if let Some(generation) = self.opening() {
-            let (waiting, record) = generation.receiver(seed);
-            self.path = Path::AwaitingSender(Box::new(waiting));
-            self.transmit(record);
+    /// A path is open: the receiver proves itself over it first.
+    pub(super) fn handle_open(&mut self, lane: u32, seed: Seed) {
+        let Some(kind) = self.lanes.connecting(lane) else { return };
+        if let Some(generation) = self.opening(lane, kind) {
+            self.lanes.handle_open(lane, generation, seed);
+            self.follow();
         }
     }
 
-    /// Opens a record in place.
+    /// Opens a record of a path in place.
     ///
     /// # Errors
     /// [`Trouble`] that is the end of it.
-    pub(super) fn handle_record<'a>(&mut self, record: &'a mut [u8]) -> Result<Received<'a>, Trouble> {
-        let taken = self.take_record(record);
+    pub(super) fn handle_record<'a>(
+        &mut self,
+        lane: u32,
+        record: &'a mut [u8],
+    ) -> Result<Received<'a>, Trouble> {
+        let taken = self.lanes.handle_record(lane, record);
+        self.follow();
         taken.or_else(|trouble| self.survive(Err(trouble)).map(|()| Received::Nothing))
     }
 
-    fn take_record<'a>(&mut self, record: &'a mut [u8]) -> Result<Received<'a>, Trouble> {
-        match std::mem::replace(&mut self.path, Path::Closed) {
-            Path::Open(mut halves) => {
-                let opened = halves.1.open(record);
-                self.path = Path::Open(halves);
-                opened.map(|plaintext| Received::Plaintext(plaintext)).map_err(|_| Trouble::Violation)
-            }
-            Path::AwaitingSender(waiting) => {
-                let halves = waiting.receive(record).map_err(|_| Trouble::Unverified)?;
-                (self.path, self.was_open) = (Path::Open(Box::new(halves)), true);
-                Ok(Received::Opened)
-            }
-            Path::AwaitingReceiver(seed) => {
-                let generation = self.opening().ok_or(Trouble::Violation)?;
-                let (sealer, opener, answer) =
-                    generation.sender(record, seed).map_err(|_| Trouble::Unverified)?;
-                (self.path, self.was_open) = (Path::Open(Box::new((sealer, opener))), true);
-                self.transmit(answer);
-                Ok(Received::Opened)
-            }
-            Path::Closed => Ok(Received::Nothing),
+    /// The sender has waited for a better path.
+    #[cfg(any(test, feature = "sending"))]
+    pub(super) fn handle_waited(&mut self) {
+        self.lanes.handle_waited();
+        self.follow();
+    }
+
+    /// A path is gone, or did not come about. Whether there is another way on.
+    pub(super) fn handle_lane_lost(&mut self, lane: u32) -> bool {
+        let goes_on = self.lanes.handle_lost(lane);
+        self.follow();
+        goes_on || self.handle_lost()
+    }
+
+    /// Nobody was heard for too long.
+    pub(super) fn handle_silence(&mut self) {
+        self.lanes.handle_silence();
+        self.follow();
+    }
+
+    /// Does what follows from what happened to the paths.
+    fn follow(&mut self) {
+        self.was_open |= self.lanes.is_begun();
+        self.lanes.drain(&mut self.outbox, &mut self.records);
+        if self.lanes.is_over() {
+            self.part(None);
         }
     }
 
@@ -334,12 +366,9 @@ impl Connection {
     }
 
     /// Seals a record that was drafted, and sends it, if the generation is open.
-    pub(super) fn seal(&mut self, mut record: Vec<u8>) -> bool {
-        let Path::Open(halves) = &mut self.path else { return false };
-        let is_sealed = halves.0.seal(&mut record).is_ok();
-        if is_sealed {
-            self.transmit(record);
-        }
+    pub(super) fn seal(&mut self, record: Vec<u8>) -> bool {
+        let is_sealed = self.lanes.seal(record);
+        self.lanes.drain(&mut self.outbox, &mut self.records);
         is_sealed
     }
 
@@ -369,7 +398,7 @@ impl Connection {
 
     /// The rendezvous is gone. Without a channel the two go on where they meet again; with one they need none.
     pub(super) fn handle_server_lost(&mut self) {
-        if !self.has_channel() {
+        if !self.lanes.has_channel() {
             self.lost_server = true;
             self.part(None);
         }
@@ -381,7 +410,7 @@ impl Connection {
 
     /// Goes to where both sides meet again, over a new socket.
     pub(super) fn join(&mut self, seed: Seed) {
-        self.path = Path::Closed;
+        self.lanes = Lanes::new(self.role);
         self.stage = Stage::Waiting(seed);
         let (slot, role) = (self.secret.resume_slot(), self.role);
         self.say(&ClientMessage::Meet { v: SIGNALING_VERSION, slot, role });
@@ -399,14 +428,14 @@ impl Connection {
     }
 
     fn part(&mut self, retry_after: Option<u32>) {
-        (self.stage, self.path) = (Stage::Apart, Path::Closed);
+        (self.stage, self.lanes) = (Stage::Apart, Lanes::new(self.role));
         self.records.clear();
         self.outbox.clear();
         self.outbox.push_back(Output::Apart { retry_after });
     }
 
     /// The other side is there as well.
-    fn meet(&mut self, place: Place, ice_servers: Vec<IceServer>) {
+    fn meet(&mut self, place: Place, handed: Handed) {
         match std::mem::replace(&mut self.stage, Stage::Apart) {
             Stage::Waiting(seed) => {
                 if let Some(confirmation) = self.confirmation.clone() {
@@ -414,7 +443,7 @@ impl Connection {
                 }
                 let (meeting, body) = Meeting::new(self.secret.clone(), self.role, seed);
                 self.relay(place, &body);
-                self.stage = Stage::Keying(Box::new((place, meeting, ice_servers)));
+                self.stage = Stage::Keying(Box::new((place, meeting, handed)));
             }
             other @ (Stage::Apart | Stage::Keying(_) | Stage::Talking(_)) => self.stage = other,
         }
@@ -428,12 +457,12 @@ impl Connection {
                 Ok(())
             }
             Stage::Keying(keying) => {
-                let (place, meeting, ice_servers) = *keying;
+                let (place, meeting, handed) = *keying;
                 let halves = meeting.receive(body).map_err(|_| Trouble::Unverified)?;
-                let mut talk = Talk::new(place, halves, ice_servers);
+                let mut talk = Talk::new(place, halves, handed);
                 talk.is_agreed = false;
                 self.stage = Stage::Talking(Box::new(talk));
-                self.signal(&Signal::Generations { highest: self.generation });
+                self.signal(&Signal::Generations { highest: self.highest });
                 if let Some(reason) = self.leaving.take() {
                     self.signal(&Signal::Abort { reason: reason.code() });
                 }
@@ -459,11 +488,12 @@ impl Connection {
         let Stage::Talking(talk) = &mut self.stage else { return Ok(()) };
         match signal {
             Signal::Generations { highest } if !talk.is_agreed => {
-                let next = generation.max(highest).saturating_add(1);
+                let next = self.highest.max(highest).saturating_add(1);
                 if next > MAX_GENERATIONS {
                     return Err(Trouble::Violation);
                 }
-                (talk.is_agreed, self.generation) = (true, next);
+                talk.is_agreed = true;
+                (self.generation, self.highest) = (next, next);
                 self.begin_generation();
             }
             Signal::Description { generation: of, restart: 0, kind, sdp }
@@ -481,6 +511,7 @@ impl Connection {
                     if is_early { talk.early.push(output) } else { self.outbox.push_back(output) }
                 }
             }
+            Signal::Relay { generation: of } if talk.is_agreed && of == generation + 1 => self.handle_relay(),
             Signal::Abort { reason } => return Err(Trouble::Aborted(AbortReason::from_code(reason))),
             Signal::Generations { .. }
             | Signal::Description { .. }
@@ -503,9 +534,11 @@ impl Connection {
         match self.role {
             Role::Sender => self.outbox.push_back(Output::Answer { sdp }),
             Role::Receiver => {
-                let ice_servers = std::mem::take(&mut talk.ice_servers);
-                self.outbox.push_back(Output::Connect { sdp: Some(sdp), ice_servers, channel: CHANNEL });
+                let ice_servers = std::mem::take(&mut talk.handed.ice_servers);
+                let (sdp, lane) = (Some(sdp), self.generation);
+                self.outbox.push_back(Output::Connect { sdp, ice_servers, channel: CHANNEL, lane });
                 self.outbox.extend(talk.early.drain(..));
+                self.lanes.expect(lane, Kind::Direct);
             }
         }
         Ok(())
@@ -513,18 +546,55 @@ impl Connection {
 
     /// It is the sender who offers.
     fn begin_generation(&mut self) {
+        if self.role == Role::Sender {
+            self.join_relay();
+        }
         if self.role == Role::Sender
             && let Stage::Talking(talk) = &mut self.stage
         {
-            let ice_servers = std::mem::take(&mut talk.ice_servers);
-            self.outbox.push_back(Output::Connect { sdp: None, ice_servers, channel: CHANNEL });
+            let ice_servers = std::mem::take(&mut talk.handed.ice_servers);
+            let lane = self.generation;
+            self.outbox.push_back(Output::Connect { sdp: None, ice_servers, channel: CHANNEL, lane });
+            self.lanes.expect(lane, Kind::Direct);
         }
     }
 
-    /// What opens the generation over the channel that was talked about.
-    fn opening(&self) -> Option<Generation> {
-        let Stage::Talking(talk) = &self.stage else { return None };
-        Generation::new(self.secret.clone(), self.generation, talk.binding(self.role)?).ok()
+    /// The other side opens the generation of the relay.
+    fn handle_relay(&mut self) {
+        match self.role {
+            // Nobody says so who was not asked.
+            Role::Sender => self.lanes.race(),
+            Role::Receiver if self.lanes.is_race() || self.is_open() => {}
+            Role::Receiver => {
+                if self.join_relay() {
+                    self.lanes.race();
+                }
+            }
+        }
+    }
+
+    /// Says so and opens the generation of the relay, if the rendezvous offers one.
+    fn join_relay(&mut self) -> bool {
+        let Stage::Talking(talk) = &mut self.stage else { return false };
+        let Some(ticket) = talk.handed.relay.take() else { return false };
+        let (generation, role, slot) = (self.generation + 1, self.role, self.secret.resume_slot());
+        self.highest = self.highest.max(generation);
+        self.signal(&Signal::Relay { generation });
+        let path = format!("{}/{}", super::RELAY_PATH, relay_name(&slot));
+        let frame = Join { v: SIGNALING_VERSION, slot, role, generation, ticket }.to_frame();
+        self.outbox.push_back(Output::Relay { lane: generation, path, frame });
+        self.lanes.expect(generation, Kind::Relay);
+        true
+    }
+
+    /// What opens the generation over a path.
+    fn opening(&self, lane: u32, kind: Kind) -> Option<Generation> {
+        let binding = match (kind, &self.stage) {
+            (Kind::Relay, _) => Binding::relay(&self.secret.resume_slot()),
+            (Kind::Direct, Stage::Talking(talk)) => talk.binding(self.role)?,
+            (Kind::Direct, _) => return None,
+        };
+        Generation::new(self.secret.clone(), lane, binding).ok()
     }
 
     /// What this side's descriptions are.
@@ -533,6 +603,10 @@ impl Connection {
             Role::Sender => DescriptionKind::Offer,
             Role::Receiver => DescriptionKind::Answer,
         }
+    }
+
+    fn is_talking(&self, place: Place) -> bool {
+        matches!(&self.stage, Stage::Talking(talk) if talk.place == place)
     }
 
     fn place(&self) -> Option<Place> {
@@ -556,11 +630,6 @@ impl Connection {
 
     fn say(&mut self, message: &ClientMessage) {
         self.outbox.push_back(Output::Say { frame: message.to_frame() });
-    }
-
-    fn transmit(&mut self, record: Vec<u8>) {
-        self.records.push_back(record);
-        self.outbox.push_back(Output::Transmit);
     }
 }
 

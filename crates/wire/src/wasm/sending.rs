@@ -17,7 +17,7 @@ use wasm_bindgen::prelude::{JsError, wasm_bindgen};
 use self::output::Output;
 use self::reading::{Product, Reading};
 use super::SEARCH_SLICE;
-use super::connection::{self, Connection, Received, Trouble};
+use super::connection::{self, Connection, Handed, Kind, Received, Trouble};
 use crate::code::{Code, Password};
 use crate::doors::{self, Doors, Typed};
 use crate::handshake::{Seed, Session};
@@ -223,25 +223,68 @@ impl Sending {
         }
     }
 
-    /// The channel is open.
+    /// A path is open.
     #[wasm_bindgen(js_name = handleOpen)]
-    pub fn handle_open(&mut self) {
+    pub fn handle_open(&mut self, lane: u32) {
         let seed = fresh(&mut self.rng);
         if let Some(connection) = self.connection() {
-            connection.handle_open(seed);
+            connection.handle_open(lane, seed);
+            self.settle(Ok(()));
         }
     }
 
-    /// A record of `len` bytes is in the staging buffer.
+    /// The time has passed that `wait` asked for.
+    #[wasm_bindgen(js_name = handleWaited)]
+    pub fn handle_waited(&mut self) {
+        if let Some(connection) = self.connection() {
+            connection.handle_waited();
+            self.settle(Ok(()));
+        }
+    }
+
+    /// A record of `len` bytes that came over this path is in the staging buffer. `false` when it is not its turn: it is to be
+    /// given again, once `turn` is said of the path.
     #[wasm_bindgen(js_name = handleRecord)]
-    pub fn handle_record(&mut self, len: usize, now: f64) {
+    pub fn handle_record(&mut self, lane: u32, len: usize, now: f64) -> bool {
         self.pulse.heard = time(now);
         let mut staging = std::mem::take(&mut self.staging);
-        match staging.get_mut(..len) {
-            Some(record) => self.take_record(record),
-            None => self.fail("receiver-failed"),
-        }
+        let is_taken = if let Some(record) = staging.get_mut(..len) {
+            self.take_record(lane, record)
+        } else {
+            self.fail("receiver-failed");
+            true
+        };
         self.staging = staging;
+        is_taken
+    }
+
+    /// The number of the path that carries the transfer, once one does.
+    #[wasm_bindgen(getter)]
+    #[must_use]
+    pub fn lane(&self) -> Option<u32> {
+        let Stage::Met(connection) = &self.stage else { return None };
+        connection.current().map(|(lane, _)| lane)
+    }
+
+    /// Whether the rendezvous carries the transfer.
+    #[wasm_bindgen(getter, js_name = isRelayed)]
+    #[must_use]
+    pub fn is_relayed(&self) -> bool {
+        matches!(&self.stage, Stage::Met(connection) if connection.current().is_some_and(|(_, kind)| kind == Kind::Relay))
+    }
+
+    /// A path is gone, or did not come about.
+    #[wasm_bindgen(js_name = handleLaneLost)]
+    pub fn handle_lane_lost(&mut self, lane: u32) {
+        if self.machine.is_done() {
+            return;
+        }
+        let Some(connection) = self.connection() else { return };
+        if connection.handle_lane_lost(lane) {
+            self.settle(Ok(()));
+        } else {
+            self.fail("no-path");
+        }
     }
 
     /// The bytes that were asked for are where they go.
@@ -294,7 +337,7 @@ impl Sending {
         matches!(&self.stage, Stage::Met(connection) if connection.is_leaving())
     }
 
-    /// The channel is gone; or what was to become another came to nothing.
+    /// What was to become a connection came to nothing.
     #[wasm_bindgen(js_name = handleLost)]
     pub fn handle_lost(&mut self, now: f64) {
         if self.machine.is_done() {
@@ -361,7 +404,7 @@ impl Sending {
                     self.pulse.heard = now;
                 }
                 if now.saturating_sub(self.pulse.heard) >= SILENCE_LIMIT {
-                    return self.handle_lost(now.as_secs_f64() * 1_000.0);
+                    return self.handle_silence(now);
                 }
                 if now.saturating_sub(self.pulse.said) >= PING_INTERVAL {
                     self.ping();
@@ -377,6 +420,17 @@ impl Sending {
 }
 
 impl Sending {
+    /// The path that carries the transfer is given up for another, if there is one.
+    fn handle_silence(&mut self, now: Duration) {
+        self.pulse.heard = now;
+        if !self.machine.is_done()
+            && let Some(connection) = self.connection()
+        {
+            connection.handle_silence();
+            self.settle(Ok(()));
+        }
+    }
+
     fn ping(&mut self) {
         self.pulse.count += 1;
         self.send(&Message::Ping { token: self.pulse.count });
@@ -430,6 +484,12 @@ impl Sending {
         }
         if let Err(trouble) = handled {
             self.fail(output::trouble(trouble));
+        }
+        if self.connection().is_some_and(|connection| !connection.is_open()) {
+            self.reading.stop();
+        }
+        if self.connection().is_some_and(Connection::take_begun) {
+            self.begin_generation();
         }
     }
 
@@ -502,18 +562,23 @@ impl Sending {
     }
 
     fn meet(&mut self, session: Session, place: doors::Place, now: Duration) {
-        let doors::Place { door, attempt, ice_servers, .. } = place;
+        let doors::Place { door, attempt, ice_servers, relay } = place;
         let there = connection::Place { door, attempt };
-        self.stage = Stage::Met(Box::new(Connection::new(session, Role::Sender, there, ice_servers)));
+        self.stage = Stage::Met(Box::new(Connection::new(
+            session,
+            Role::Sender,
+            there,
+            Handed { ice_servers, relay },
+        )));
         self.pulse.deadline = now + PATH_DEADLINE;
         self.settle(Ok(()));
     }
 
-    /// Opens a record in place and does what it says.
-    fn take_record(&mut self, record: &mut [u8]) {
-        let Some(connection) = self.connection() else { return };
-        match connection.handle_record(record) {
-            Ok(Received::Opened) => self.begin_generation(),
+    /// Opens a record of a path in place and does what it says; `false` when it is not its turn.
+    fn take_record(&mut self, lane: u32, record: &mut [u8]) -> bool {
+        let Some(connection) = self.connection() else { return true };
+        match connection.handle_record(lane, record) {
+            Ok(Received::Held) => return false,
             Ok(Received::Plaintext(plaintext)) => {
                 let handled = self.machine.handle_record(plaintext);
                 if handled.is_err() {
@@ -525,14 +590,15 @@ impl Sending {
                     self.fail(output::transfer(error));
                 }
             }
-            Ok(Received::Nothing) => {}
+            Ok(Received::Nothing) => self.settle(Ok(())),
             Err(trouble) => self.settle(Err(trouble)),
         }
+        true
     }
 
-    /// The two sides have proved themselves over the channel.
+    /// The two sides have proved themselves over the path that they begin with, or begin anew with.
     fn begin_generation(&mut self) {
-        self.settle(Ok(()));
+        self.reading.stop();
         if let Some(connection) = self.connection() {
             let words = connection.words();
             let output = if connection.is_again() { Output::Back } else { Output::Offered { words } };
@@ -599,6 +665,7 @@ impl Sending {
     fn report(&mut self, ok: bool) {
         let Stage::Met(connection) = &self.stage else { return };
         let path = match self.path {
+            _ if self.is_relayed() => ReportedPath::Relay,
             Some(path) => path,
             None if connection.was_open() => ReportedPath::Direct,
             None => ReportedPath::None,

@@ -10,7 +10,7 @@ use wasm_bindgen::prelude::{JsError, wasm_bindgen};
 
 use self::door::Stage;
 use self::files::Progress;
-use super::connection::{self, Connection, Place, Received, Trouble};
+use super::connection::{self, Connection, Handed, Kind, Place, Received, Trouble};
 use super::output::{self, Output};
 use super::ticket::Ticket;
 use crate::handshake::Seed;
@@ -19,7 +19,7 @@ use crate::manifest::Manifest;
 use crate::message::{AbortReason, DeclineReason, Message};
 use crate::pow::Search;
 use crate::record::MAX_RECORD_LEN;
-use crate::signaling::{ClientMessage, IceServer, Role, ServerMessage};
+use crate::signaling::{ClientMessage, Role, ServerMessage};
 use crate::transfer;
 
 /// The receiver's side of everything, without a socket, a clock or a disk.
@@ -27,9 +27,8 @@ use crate::transfer;
 #[derive(Debug)]
 pub struct Session {
     place: Option<Place>,
-    ice_servers: Vec<IceServer>,
+    handed: Handed,
     stage: Stage,
-    generation_seed: Option<Seed>,
     machine: transfer::Receiver,
     manifest: Option<Arc<Manifest>>,
     progress: Progress,
@@ -44,15 +43,14 @@ pub struct Session {
 
 #[wasm_bindgen]
 impl Session {
-    /// Claims the door that `ticket` names. `entropy` is 64 fresh random bytes.
+    /// Claims the door that `ticket` names. `entropy` is 32 fresh random bytes.
     ///
     /// # Errors
     /// An error when there is less entropy.
     #[wasm_bindgen(constructor)]
     pub fn new(ticket: &Ticket, entropy: &[u8]) -> Result<Self, JsError> {
-        let [handshake, generation] = seeds(entropy).ok_or_else(|| JsError::new("entropy"))?;
+        let handshake = seed(entropy).ok_or_else(|| JsError::new("entropy"))?;
         let mut session = Self::at(Stage::Over);
-        session.generation_seed = Some(generation);
         session.claim(ticket.clone(), handshake);
         Ok(session)
     }
@@ -154,28 +152,76 @@ impl Session {
         }
     }
 
-    /// The channel is open.
+    /// A path is open. `entropy` is 32 fresh random bytes.
+    ///
+    /// # Errors
+    /// An error when there is less entropy.
     #[wasm_bindgen(js_name = handleOpen)]
-    pub fn handle_open(&mut self) {
-        let Some(seed) = self.generation_seed.take() else { return };
+    pub fn handle_open(&mut self, lane: u32, entropy: &[u8]) -> Result<(), JsError> {
+        let seed = seed(entropy).ok_or_else(|| JsError::new("entropy"))?;
         if let Some(connection) = self.connection() {
-            connection.handle_open(seed);
+            connection.handle_open(lane, seed);
+            self.settle(Ok(()));
+        }
+        Ok(())
+    }
+
+    /// A record of `len` bytes that came over this path is in the staging buffer. `false` when it is not its turn: it is to be
+    /// given again, once `turn` is said of the path.
+    #[wasm_bindgen(js_name = handleRecord)]
+    pub fn handle_record(&mut self, lane: u32, len: usize) -> bool {
+        let mut staging = std::mem::take(&mut self.staging);
+        let is_taken = if let Some(record) = staging.get_mut(..len) {
+            self.take_record(lane, record)
+        } else {
+            self.fail("violation");
+            true
+        };
+        self.staging = staging;
+        is_taken
+    }
+
+    /// The number of the path that carries the transfer, once one does.
+    #[wasm_bindgen(getter)]
+    #[must_use]
+    pub fn lane(&self) -> Option<u32> {
+        let Stage::Met(connection) = &self.stage else { return None };
+        connection.current().map(|(lane, _)| lane)
+    }
+
+    /// Whether the rendezvous carries the transfer.
+    #[wasm_bindgen(getter, js_name = isRelayed)]
+    #[must_use]
+    pub fn is_relayed(&self) -> bool {
+        matches!(&self.stage, Stage::Met(connection) if connection.current().is_some_and(|(_, kind)| kind == Kind::Relay))
+    }
+
+    /// A path is gone, or did not come about.
+    #[wasm_bindgen(js_name = handleLaneLost)]
+    pub fn handle_lane_lost(&mut self, lane: u32) {
+        if self.machine.is_done() {
+            return;
+        }
+        let Some(connection) = self.connection() else { return };
+        if connection.handle_lane_lost(lane) {
+            self.settle(Ok(()));
+        } else {
+            self.fail("no-path");
+        }
+    }
+
+    /// Nobody was heard for too long on the path that carries the transfer.
+    #[wasm_bindgen(js_name = handleSilence)]
+    pub fn handle_silence(&mut self) {
+        if !self.machine.is_done()
+            && let Some(connection) = self.connection()
+        {
+            connection.handle_silence();
             self.settle(Ok(()));
         }
     }
 
-    /// A record of `len` bytes is in the staging buffer.
-    #[wasm_bindgen(js_name = handleRecord)]
-    pub fn handle_record(&mut self, len: usize) {
-        let mut staging = std::mem::take(&mut self.staging);
-        match staging.get_mut(..len) {
-            Some(record) => self.take_record(record),
-            None => self.fail("violation"),
-        }
-        self.staging = staging;
-    }
-
-    /// The channel is gone, or nobody was heard on it for too long; or what was to become another came to nothing.
+    /// What was to become a connection came to nothing.
     #[wasm_bindgen(js_name = handleLost)]
     pub fn handle_lost(&mut self) {
         if self.machine.is_done() {
@@ -213,13 +259,12 @@ impl Session {
     }
 
     /// Looks for the sender where the two meet again, or at its door as long as nothing was proved there, over a new socket.
-    /// `entropy` is 64 fresh random bytes.
+    /// `entropy` is 32 fresh random bytes.
     ///
     /// # Errors
     /// An error when there is less entropy.
     pub fn join(&mut self, entropy: &[u8]) -> Result<(), JsError> {
-        let [meeting, generation] = seeds(entropy).ok_or_else(|| JsError::new("entropy"))?;
-        self.generation_seed = Some(generation);
+        let meeting = seed(entropy).ok_or_else(|| JsError::new("entropy"))?;
         match &mut self.stage {
             Stage::Met(connection) => {
                 connection.join(meeting);
@@ -340,9 +385,8 @@ impl Session {
     fn at(stage: Stage) -> Self {
         Self {
             place: None,
-            ice_servers: Vec::new(),
+            handed: Handed::default(),
             stage,
-            generation_seed: None,
             machine: transfer::Receiver::new(),
             manifest: None,
             progress: Progress::default(),
@@ -368,14 +412,17 @@ impl Session {
         if let Err(trouble) = handled {
             self.fail(output::trouble(trouble));
         }
+        if self.connection().is_some_and(Connection::take_begun) {
+            self.begin_generation();
+        }
     }
 
-    /// Opens a record in place and does what it says.
-    pub(super) fn take_record(&mut self, record: &mut [u8]) {
+    /// Opens a record of a path in place and does what it says; `false` when it is not its turn.
+    pub(super) fn take_record(&mut self, lane: u32, record: &mut [u8]) -> bool {
         let record_len = record.len();
-        let Some(connection) = self.connection() else { return };
-        match connection.handle_record(record) {
-            Ok(Received::Opened) => self.begin_generation(),
+        let Some(connection) = self.connection() else { return true };
+        match connection.handle_record(lane, record) {
+            Ok(Received::Held) => return false,
             Ok(Received::Plaintext(plaintext)) => {
                 let handled = self.machine.handle_record(plaintext, record_len);
                 if self.work(plaintext) {
@@ -385,9 +432,10 @@ impl Session {
                     self.fail(output::transfer(error));
                 }
             }
-            Ok(Received::Nothing) => {}
+            Ok(Received::Nothing) => self.settle(Ok(())),
             Err(trouble) => self.settle(Err(trouble)),
         }
+        true
     }
 
     /// The next bytes of a file of which something is stored.
@@ -452,8 +500,7 @@ impl Session {
     }
 }
 
-/// Two seeds from 64 bytes.
-fn seeds(entropy: &[u8]) -> Option<[Seed; 2]> {
-    let (first, rest) = entropy.split_first_chunk()?;
-    Some([Seed::new(*first), Seed::new(*rest.first_chunk()?)])
+/// A seed from 32 bytes.
+fn seed(entropy: &[u8]) -> Option<Seed> {
+    Some(Seed::new(*entropy.first_chunk()?))
 }

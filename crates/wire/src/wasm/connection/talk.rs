@@ -3,7 +3,16 @@
 use super::{Output, Place};
 use crate::keys::Binding;
 use crate::signal::{Fingerprint, MAX_CANDIDATES, SignalOpener, SignalSealer};
-use crate::signaling::{IceServer, Role};
+use crate::signaling::{IceServer, Role, Ticket};
+
+/// What the rendezvous gave when it brought the two together.
+#[derive(Debug, Default)]
+pub(in crate::wasm) struct Handed {
+    /// Servers for finding a path.
+    pub(in crate::wasm) ice_servers: Vec<IceServer>,
+    /// What this side joins the relay with, if that is offered.
+    pub(in crate::wasm) relay: Option<Ticket>,
+}
 
 /// The sealed conversation about one channel.
 #[derive(Debug)]
@@ -11,7 +20,7 @@ pub(super) struct Talk {
     pub(super) place: Place,
     pub(super) sealer: SignalSealer,
     pub(super) opener: SignalOpener,
-    pub(super) ice_servers: Vec<IceServer>,
+    pub(super) handed: Handed,
     /// Whether both know the number of the generation; they do from the beginning at a door.
     pub(super) is_agreed: bool,
     /// This side's certificate.
@@ -24,13 +33,9 @@ pub(super) struct Talk {
 }
 
 impl Talk {
-    pub(super) fn new(
-        place: Place,
-        (sealer, opener): (SignalSealer, SignalOpener),
-        ice_servers: Vec<IceServer>,
-    ) -> Self {
+    pub(super) fn new(place: Place, (sealer, opener): (SignalSealer, SignalOpener), handed: Handed) -> Self {
         let (own, theirs, early, candidate_count) = (None, None, Vec::new(), 0);
-        Self { place, sealer, opener, ice_servers, is_agreed: true, own, theirs, early, candidate_count }
+        Self { place, sealer, opener, handed, is_agreed: true, own, theirs, early, candidate_count }
     }
 
     /// Whether one more candidate is within the limit.

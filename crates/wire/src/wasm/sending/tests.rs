@@ -38,10 +38,17 @@ struct Page {
     results: Vec<Outcome>,
     said: VecDeque<ClientMessage>,
     told: Vec<Value>,
-    records: VecDeque<Vec<u8>>,
+    /// With the number of the path that each goes over.
+    records: VecDeque<(u32, Vec<u8>)>,
+    /// What was given back.
+    held: VecDeque<(u32, Vec<u8>)>,
     /// How far each `read` says that the transfer is.
     progress: Vec<u64>,
     unreadable: Option<u32>,
+    /// The path of WebRTC that was asked for last, and that of the relay.
+    lane: u32,
+    relay: u32,
+    is_waiting: bool,
 }
 
 impl Page {
@@ -62,8 +69,12 @@ impl Page {
             said: VecDeque::new(),
             told: Vec::new(),
             records: VecDeque::new(),
+            held: VecDeque::new(),
             progress: Vec::new(),
             unreadable: None,
+            lane: 0,
+            relay: 0,
+            is_waiting: false,
         };
         page.perform();
         page
@@ -76,8 +87,26 @@ impl Page {
             match output["do"].as_str().unwrap() {
                 "say" => self.say(output["frame"].as_str().unwrap()),
                 "show" => self.shown.push(output),
-                "connect" => self.sending.handle_offer(&description("AA")),
-                "transmit" => self.records.push_back(self.sending.record().unwrap()),
+                "connect" => {
+                    self.lane = u32::try_from(output["lane"].as_u64().unwrap()).unwrap();
+                    self.sending.handle_offer(&description("AA"));
+                }
+                "turn" => {
+                    let turn = output["lane"].as_u64().unwrap();
+                    let (turned, held) = self.held.drain(..).partition(|(lane, _)| u64::from(*lane) == turn);
+                    self.held = held;
+                    let turned: VecDeque<_> = turned;
+                    for (lane, record) in turned {
+                        self.give(lane, record);
+                    }
+                }
+                "transmit" => {
+                    let lane = u32::try_from(output["lane"].as_u64().unwrap()).unwrap();
+                    self.records.push_back((lane, self.sending.record().unwrap()));
+                }
+                "relay" => self.relay = u32::try_from(output["lane"].as_u64().unwrap()).unwrap(),
+                "wait" => self.is_waiting = true,
+                "leave" => {}
                 "read" => self.read(&output),
                 "search" => self.sending.search(self.now),
                 _ => self.told.push(output),
@@ -210,13 +239,13 @@ impl Guest {
         let answer = Signal::Description { generation, restart, kind, sdp: own.sdp().to_owned() };
         page.relay(door, 1, &signal_sealer.seal(&answer));
         assert!(page.was_told("answer"));
-        page.sending.handle_open();
+        page.sending.handle_open(page.lane);
         let theirs = CheckedDescription::parse(&sdp).unwrap().fingerprint();
         let binding = Binding::webrtc(&theirs.0, &own.fingerprint().0);
         let first = Generation::new(session.secret, 1, binding).unwrap();
         let (waiting, opening) = first.receiver(Seed::new([3; 32]));
         page.hear_record(&opening);
-        let (sealer, opener) = waiting.receive(&page.records.pop_front().unwrap()).unwrap();
+        let (sealer, opener) = waiting.receive(&page.records.pop_front().unwrap().1).unwrap();
         let mut machine = transfer::Receiver::new();
         machine.handle_generation();
         Self { machine, sealer, opener, files: BTreeMap::new(), answers: Vec::new(), held: Vec::new() }
@@ -226,7 +255,7 @@ impl Guest {
     fn receive(&mut self, page: &mut Page) -> Result<(), transfer::TransferError> {
         loop {
             self.work(page, &[]);
-            let Some(mut record) = page.records.pop_front() else { return Ok(()) };
+            let Some((_, mut record)) = page.records.pop_front() else { return Ok(()) };
             let len = record.len();
             let plaintext = self.opener.open(&mut record).unwrap();
             self.machine.handle_record(plaintext, len)?;
@@ -276,9 +305,20 @@ impl Guest {
 
 impl Page {
     fn hear_record(&mut self, record: &[u8]) {
-        self.sending.staging[..record.len()].copy_from_slice(record);
-        self.sending.handle_record(record.len(), self.now);
+        self.hear_over(self.lane, record.to_vec());
+    }
+
+    fn hear_over(&mut self, lane: u32, record: Vec<u8>) {
+        self.give(lane, record);
         self.perform();
+    }
+
+    fn give(&mut self, lane: u32, record: Vec<u8>) {
+        self.sending.staging[..record.len()].copy_from_slice(&record);
+        let is_first = self.held.iter().all(|held| held.0 != lane);
+        if !is_first || !self.sending.handle_record(lane, record.len(), self.now) {
+            self.held.push_back((lane, record));
+        }
     }
 }
 
@@ -585,10 +625,10 @@ fn nonsense_in_every_place_harms_nobody() {
     page.hear(&ServerMessage::Paired { door: Door::Typed, attempt: 1, ice_servers: Vec::new(), relay: None });
     page.relay(Door::Typed, 1, b"hello?");
     page.relay(Door::Typed, 1, b"");
-    page.sending.handle_open();
+    page.sending.handle_open(page.lane);
     page.sending.handle_read();
-    page.sending.handle_record(0, 0.0);
-    page.sending.handle_record(usize::MAX, 0.0);
+    page.sending.handle_record(1, 0, 0.0);
+    page.sending.handle_record(1, usize::MAX, 0.0);
     page.perform();
     assert!(page.records.is_empty() && page.results.is_empty());
     let mut late = Page::new(&[("a", content(9, 1))]);

@@ -1,7 +1,7 @@
 //! The conversation through the rendezvous until both sides have proved themselves.
 
 use super::super::SEARCH_SLICE;
-use super::super::connection::{self, Connection, Place};
+use super::super::connection::{self, Connection, Handed, Place};
 use super::super::output::{self, Output};
 use super::super::ticket::Ticket;
 use super::Session;
@@ -38,18 +38,18 @@ impl Session {
     pub(super) fn handle_at_door(&mut self, message: ServerMessage) {
         let is_unanswered = matches!(self.stage, Stage::Unanswered(_));
         match message {
-            ServerMessage::Paired { door: door @ Door::Meeting, attempt, ice_servers, .. }
+            ServerMessage::Paired { door: door @ Door::Meeting, attempt, ice_servers, relay }
                 if is_unanswered =>
             {
-                self.ice_servers = ice_servers;
+                self.handed = Handed { ice_servers, relay };
                 self.place = Some(Place { door, attempt });
             }
             // There it is as with a channel that is lost: what goes wrong is a reason to try again.
             ServerMessage::Left { .. } if is_unanswered => self.handle_server_gone(),
             ServerMessage::Refused { retry_after, .. } if is_unanswered => self.part(retry_after),
             ServerMessage::Refused { reason: CloseReason::GoingAway, .. } => self.handle_server_gone(),
-            ServerMessage::Paired { door, attempt, ice_servers, .. } => {
-                self.ice_servers = ice_servers;
+            ServerMessage::Paired { door, attempt, ice_servers, relay } => {
+                self.handed = Handed { ice_servers, relay };
                 self.greet(Place { door, attempt });
             }
             ServerMessage::Relay { door, attempt, body } if self.place == Some(Place { door, attempt }) => {
@@ -141,8 +141,8 @@ impl Session {
             },
             Stage::Proving(confirmed) => match (confirmed.receive_confirm(body), self.place) {
                 (Ok(session), Some(place)) => {
-                    let ice_servers = std::mem::take(&mut self.ice_servers);
-                    let connection = Connection::new(session, Role::Receiver, place, ice_servers);
+                    let handed = std::mem::take(&mut self.handed);
+                    let connection = Connection::new(session, Role::Receiver, place, handed);
                     self.stage = Stage::Met(Box::new(connection));
                 }
                 (Ok(_), None) => {}
@@ -194,7 +194,7 @@ impl Session {
         let (Some(place), Some(seed)) = (self.place, seed) else { return };
         match confirmed.receive_confirm(body) {
             Ok(session) => {
-                let place = (place, std::mem::take(&mut self.ice_servers));
+                let place = (place, std::mem::take(&mut self.handed));
                 let connection = Connection::confirmed(session, Role::Receiver, place, seed);
                 self.stage = Stage::Met(Box::new(connection));
                 self.settle(Ok(()));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::signaling::Role;
+use crate::signaling::{self, Role};
 use crate::wasm::session::Session;
 use crate::wasm::ticket::Ticket;
 
@@ -16,8 +16,15 @@ struct Other {
     /// Files that are complete, by number, in the order in which they were.
     complete: Vec<(u64, Vec<u8>)>,
     said: VecDeque<ClientMessage>,
-    records: VecDeque<Vec<u8>>,
+    /// With the number of the path that each goes over.
+    records: VecDeque<(u32, Vec<u8>)>,
+    /// What was given back, and what of it has its turn now.
+    held: VecDeque<(u32, Vec<u8>)>,
+    turn: u32,
     told: Vec<String>,
+    /// The path of WebRTC that was asked for last, and that of the relay.
+    lane: u32,
+    relay: u32,
     /// How many bytes were written.
     written: u64,
 }
@@ -32,8 +39,20 @@ impl Other {
     }
 
     fn with(session: Session) -> Self {
-        let (stored, file, complete, said, records, told, written) = Default::default();
-        Self { session, stored, file, complete, said, records, told, written }
+        Self {
+            session,
+            stored: BTreeMap::new(),
+            file: None,
+            complete: Vec::new(),
+            said: VecDeque::new(),
+            records: VecDeque::new(),
+            held: VecDeque::new(),
+            turn: 0,
+            told: Vec::new(),
+            lane: 0,
+            relay: 0,
+            written: 0,
+        }
     }
 
     /// The page is loaded anew: what it had stored is all that is left, and what it had written is counted.
@@ -76,9 +95,17 @@ impl Other {
         self.perform(&[]);
     }
 
-    fn receive(&mut self, mut record: Vec<u8>) {
-        self.session.take_record(&mut record);
-        self.perform(&record);
+    fn receive(&mut self, over: u32, arrived: Vec<u8>) {
+        self.held.push_back((over, arrived));
+        self.turn = over;
+        // What is given back waits until it is said to have its turn.
+        while let Some(index) = self.held.iter().position(|(lane, _)| *lane == self.turn) {
+            let Some((lane, mut record)) = self.held.remove(index) else { return };
+            if !self.session.take_record(lane, &mut record) {
+                return self.held.insert(index, (lane, record));
+            }
+            self.perform(&record);
+        }
     }
 
     /// Does what it is told, until there is nothing more. `staging` holds the record that was just received.
@@ -91,8 +118,16 @@ impl Other {
                 "say" => {
                     self.said.push_back(ClientMessage::parse(output["frame"].as_str().unwrap()).unwrap());
                 }
-                "connect" => self.session.handle_answer(&description("BB")),
-                "transmit" => self.records.push_back(self.session.record().unwrap()),
+                "connect" => {
+                    self.lane = u32::try_from(number("lane")).unwrap();
+                    self.session.handle_answer(&description("BB"));
+                }
+                "transmit" => {
+                    let lane = u32::try_from(number("lane")).unwrap();
+                    self.records.push_back((lane, self.session.record().unwrap()));
+                }
+                "relay" => self.relay = u32::try_from(number("lane")).unwrap(),
+                "leave" => {}
                 "ask" => self.accept(),
                 "rewind" => {
                     self.file = Some(number("file"));
@@ -114,6 +149,7 @@ impl Other {
                 }
                 "written" => self.session.handle_written(index("len")),
                 "finish" => self.session.handle_finished(),
+                "turn" => self.turn = u32::try_from(number("lane")).unwrap(),
                 what => self.told.push(what.to_owned()),
             }
         }
@@ -128,6 +164,8 @@ struct Both {
     meetings: u32,
     waiting: Vec<Role>,
     is_connected: bool,
+    /// What the rendezvous gives for its relay.
+    ticket: Option<signaling::Ticket>,
     /// Records of the sender that have arrived.
     arrived: usize,
 }
@@ -136,7 +174,16 @@ impl Both {
     fn new(files: &[(&str, Vec<u8>)]) -> Self {
         let page = Page::new(files);
         let other = Other::new(&page.code());
-        Self { page, other, claims: 0, meetings: 0, waiting: Vec::new(), is_connected: false, arrived: 0 }
+        Self {
+            page,
+            other,
+            claims: 0,
+            meetings: 0,
+            waiting: Vec::new(),
+            is_connected: false,
+            ticket: None,
+            arrived: 0,
+        }
     }
 
     /// Lets everything happen, until nothing more does or `until` records of the sender have arrived.
@@ -149,21 +196,64 @@ impl Both {
             self.pass(message, Role::Receiver);
         } else if let Some(message) = self.page.said.pop_front() {
             self.pass(message, Role::Sender);
-        } else if let Some(record) = self.other.records.pop_front() {
-            self.page.hear_record(&record);
-        } else if let Some(record) = self.page.records.pop_front() {
+        } else if let Some((lane, record)) = self.other.records.pop_front() {
+            self.page.hear_over(lane, record);
+        } else if let Some((lane, record)) = self.page.records.pop_front() {
             self.arrived += 1;
-            self.other.receive(record);
+            self.other.receive(lane, record);
+        } else if std::mem::take(&mut self.page.is_waiting) {
+            self.page.sending.handle_waited();
+            self.page.perform();
         } else if !self.is_connected && self.waiting.is_empty() {
             self.is_connected = true;
-            self.page.sending.handle_open();
-            self.other.session.handle_open();
-            self.page.perform();
-            self.other.perform(&[]);
+            self.open(self.page.lane);
         } else {
             return false;
         }
         true
+    }
+
+    /// A path is open at both ends.
+    fn open(&mut self, lane: u32) {
+        self.page.sending.handle_open(lane);
+        self.other.session.handle_open(lane, &[8; 32]).ok().unwrap();
+        self.page.perform();
+        self.other.perform(&[]);
+    }
+
+    /// Both have met, and begin over the relay.
+    fn relayed(files: &[(&str, Vec<u8>)]) -> Self {
+        let mut both = Self::new(files);
+        both.ticket = signaling::Ticket::try_from("dGlja2V0".to_owned()).ok();
+        both.is_connected = true;
+        both.run(usize::MAX);
+        assert_eq!((both.page.relay, both.other.relay), (2, 2));
+        both.open(2);
+        both
+    }
+
+    /// A path is gone at both ends, with everything on it.
+    fn lose(&mut self, lane: u32) {
+        self.page.records.retain(|record| record.0 != lane);
+        self.other.records.retain(|record| record.0 != lane);
+        self.page.sending.handle_lane_lost(lane);
+        self.page.perform();
+        self.other.session.handle_lane_lost(lane);
+        self.other.perform(&[]);
+        self.other.held.retain(|record| record.0 != lane);
+        // One that has no way on hangs up, which the other notices.
+        let is_apart = [
+            self.page.told.last().is_some_and(|told| told["do"] == "apart"),
+            self.other.told.last().is_some_and(|told| told == "apart"),
+        ];
+        match is_apart {
+            [true, false] => self.other.session.handle_lost(),
+            [false, true] => self.page.sending.handle_lost(self.page.now),
+            [true, true] | [false, false] => {}
+        }
+        self.page.perform();
+        self.other.perform(&[]);
+        self.meet_again();
     }
 
     /// What the rendezvous makes of a message.
@@ -198,7 +288,8 @@ impl Both {
     }
 
     fn pair(&mut self, door: Door, attempt: u32) {
-        let message = ServerMessage::Paired { door, attempt, ice_servers: Vec::new(), relay: None };
+        let message =
+            ServerMessage::Paired { door, attempt, ice_servers: Vec::new(), relay: self.ticket.clone() };
         self.page.hear(&message);
         self.other.hear(&message);
     }
@@ -430,4 +521,66 @@ fn a_sender_that_gives_up_while_the_two_are_apart_tells_the_receiver() {
     both.run(usize::MAX);
     assert!(!both.page.sending.is_leaving());
     assert_eq!(both.other.told.last().map(String::as_str), Some("fail"));
+}
+
+#[test]
+fn where_no_direct_path_comes_up_the_relay_carries_everything() {
+    let files = files();
+    let mut both = Both::relayed(&files);
+    both.run(4);
+    both.lose(1);
+    assert!(both.page.sending.is_relayed() && both.other.session.is_relayed());
+    both.run(usize::MAX);
+    assert_arrived(&both, &files);
+    let again = both.other.told.iter().filter(|told| *told == "back").count();
+    assert_eq!((again, both.meetings), (0, 0));
+}
+
+#[test]
+fn whenever_a_direct_path_comes_up_it_takes_over_and_nothing_is_said_twice() {
+    let files = files();
+    let mut undisturbed = Both::relayed(&files);
+    undisturbed.run(usize::MAX);
+    assert_arrived(&undisturbed, &files);
+    let (size, records) = (undisturbed.other.written, undisturbed.arrived);
+    for until in 2..records - 2 {
+        let mut both = Both::relayed(&files);
+        both.run(until);
+        both.open(1);
+        both.run(usize::MAX);
+        assert_arrived(&both, &files);
+        assert_eq!((both.other.written, both.meetings), (size, 0), "after {until} records");
+        assert!(!both.page.sending.is_relayed() && !both.other.session.is_relayed(), "after {until}");
+    }
+}
+
+#[test]
+fn whenever_the_path_that_is_used_dies_everything_arrives_all_the_same() {
+    let files = files();
+    let records = {
+        let mut undisturbed = Both::relayed(&files);
+        undisturbed.run(usize::MAX);
+        undisturbed.arrived
+    };
+    for until in 2..records - 2 {
+        for after in 0..6 {
+            // The relay, with the other in reach; and then the direct one, with nothing left but to meet again.
+            for lane in [2, 1] {
+                let mut both = Both::relayed(&files);
+                both.run(until);
+                both.open(1);
+                for _ in 0..after {
+                    both.step();
+                }
+                // A page that has everything ends when its path does.
+                if both.other.session.is_complete() {
+                    continue;
+                }
+                both.is_connected = false;
+                both.lose(lane);
+                both.run(usize::MAX);
+                assert_arrived(&both, &files);
+            }
+        }
+    }
 }
