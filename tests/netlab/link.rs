@@ -224,7 +224,7 @@ impl Direction {
         while due.len() < IDEAL_BATCH_SIZE
             && let Some((at, packet)) = self.on_the_way.pop_front_if(|(at, _)| *at <= now)
         {
-            let late = u64::try_from((now - at).as_micros()).unwrap_or(u64::MAX);
+            let late = u64::try_from(now.saturating_sub(at).as_micros()).unwrap_or(u64::MAX);
             self.counts.latest.fetch_max(late, Ordering::Relaxed);
             due.push(packet);
         }
