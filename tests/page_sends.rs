@@ -107,9 +107,9 @@ fn a_page_that_reaches_nobody_but_the_server_sends_through_its_relay() {
     let out = text(&told["received"]["out"]);
     assert!(out.contains(r#""path":"relay""#) && !out.contains("reconnecting"), "{out}");
     // Both ends of it are pages.
-    let told = send(&browser, &server, &[file], &json!({ "isUdpBlocked": true }));
-    assert_eq!(told["title"], "Sent and verified", "{told:#}");
-    assert_eq!(told["saved"][0]["sha256"], sha256(&bytes).as_str(), "{told:#}");
+    let pages = send(&browser, &server, &[file], &json!({ "isUdpBlocked": true }));
+    assert_eq!(pages["title"], "Sent and verified", "{pages:#}");
+    assert_eq!(pages["saved"][0]["sha256"], sha256(&bytes).as_str(), "{pages:#}");
 }
 
 #[test]

@@ -303,7 +303,7 @@ fn longest_over(pair: &mut Pair, most: usize) -> usize {
 
 #[test]
 fn packets_become_as_long_as_the_path_carries() {
-    for (most, longest) in [(1_191, 1_188), (1_280, 1_188), (1_358, 1_352), (1_435, 1_432),] {
+    for (most, longest) in [(1_191, 1_188), (1_280, 1_188), (1_358, 1_352), (1_435, 1_432)] {
         let mut pair = Pair::new();
         pair.open(1);
         longest_over(&mut pair, most);
