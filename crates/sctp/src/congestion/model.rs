@@ -56,7 +56,7 @@ const PLAIN_LOSS: Percent = 12;
 const BACK_OFF: Percent = 58;
 const PLAIN_BACK_OFF: Percent = 80;
 /// How long that stays.
-const HOLD: Duration = Duration::from_secs(2);
+const HOLD: Duration = Duration::from_millis(2_500);
 
 /// How the limit grows from one attempt to the next.
 const CAP_GROWTH: [Percent; 4] = [112, 125, 150, 200];

@@ -387,8 +387,8 @@ const RECEIVE_WINDOW_LEN: u32 = (8 << 20) + (256 << 10);
 /// sides for a reader that does not read stays below 50 MB.
 const SEND_BUFFER_LEN: usize = 6 << 20;
 
-/// Bytes of SCTP in one datagram: 1,280, which every path must carry (RFC 8200 §5), less the headers of IPv6, UDP, TURN and
-/// DTLS. Nobody finds out what a path carries beyond that, and a datagram too long for it is lost every time.
+/// Bytes of SCTP in one datagram to begin with: 1,280, which every path must carry (RFC 8200 §5), less the headers of IPv6, UDP,
+/// TURN and DTLS. SCTP finds out by itself what the path carries beyond that.
 const SCTP_MTU: u32 = 1_191;
 
 /// Between two rounds of checks. A round that finds a path is followed by one that chooses it, so the crate's own 200 ms
