@@ -291,7 +291,7 @@ fn a_reliable_message_waits_for_as_long_as_it_takes() {
 /// Writes a message of 100 KB over a path that carries packets of `most` bytes, and returns the longest with data that came.
 fn longest_over(pair: &mut Pair, most: usize) -> usize {
     let mut longest = 0;
-    pair.a.write(pair.now, 1, &[1; 100_000]);
+    pair.a.write(pair.now, 1, &vec![1; 100_000]);
     pair.run(4_000, |packet| {
         if is_data(packet) && packet.len() <= most {
             longest = longest.max(packet.len());
@@ -318,7 +318,7 @@ fn a_path_that_carries_less_than_it_did_ends_the_association() {
     pair.open(1);
     longest_over(&mut pair, 1_500);
     assert_eq!(pair.b.read(1).len(), 1);
-    pair.a.write(pair.now, 1, &[1; 100_000]);
+    pair.a.write(pair.now, 1, &vec![1; 100_000]);
     pair.run(30_000, |packet| packet.len() <= 1_280);
     assert!(pair.a.it().is_closed(), "what was cut long cannot be cut again");
 }
