@@ -339,6 +339,18 @@ fn gap_blocks_of_nonsense_free_nothing() {
 }
 
 #[test]
+fn who_does_not_ask_for_long_packets_gets_none() {
+    let mut victim = Victim::new();
+    let now = victim.now;
+    victim.association.open_stream(0, PayloadProtocolIdentifier::Binary).unwrap();
+    let mut stream = victim.association.stream(0).unwrap();
+    let message = Bytes::from(vec![1; 50_000]);
+    stream.write_chunk_with_ppi(now, &message, PayloadProtocolIdentifier::Binary).unwrap();
+    let longest = victim.sent().iter().map(Bytes::len).max().unwrap();
+    assert_eq!(longest, 1_432, "Chromium closes the connection over more than 2,048");
+}
+
+#[test]
 fn streams_are_opened_by_messages_and_not_by_promises() {
     let mut victim = Victim::new();
     for stream in 0..5_000_u16 {

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use super::path_mtu::LONGEST_PACKET;
 use super::{Association, Control, State};
 use crate::chunk::control::encode;
 use crate::chunk::init::Init;
@@ -60,6 +61,7 @@ impl Association {
             has_forward_tsn: true,
             has_reset: true,
             takes_zero_checksum: self.config.offers_zero_checksum,
+            longest_packet: LONGEST_PACKET,
         }
     }
 
@@ -94,6 +96,7 @@ impl Association {
         let max_message = to_usize(config.max_message_size.into());
         self.inbound = Inbound::new(tsn::first(init.first_tsn), config.receive_window.into(), max_message);
         self.resets.expect(init.first_tsn);
+        self.path.meet(init.longest_packet);
         self.handshake.peer = Some(init);
     }
 

@@ -21,9 +21,16 @@ use crate::reader::Reader;
 use crate::recovery::wire_len;
 use crate::units::{to_u32, to_usize};
 
-/// Packets worth trying, in bytes: what is left under the headers of DTLS, UDP and IP of a tunnel, and of Ethernet with IPv6 and
-/// with IPv4. Chromium reads no more than 2,048 bytes of a DTLS record and closes the connection over one that is longer.
-const LADDER: [usize; 4] = [1_300, 1_352, 1_412, 1_432];
+/// Packets worth trying, in bytes: what is left under the headers of DTLS, UDP and IP of a tunnel, of Ethernet with IPv6 and with
+/// IPv4, and of jumbo frames. The last also serves where a machine talks to itself.
+const LADDER: [usize; 5] = [1_300, 1_352, 1_412, 1_432, LONGEST_PACKET as usize];
+
+/// The longest packet that this side takes and sends, in bytes.
+pub(super) const LONGEST_PACKET: u32 = 8_932;
+
+/// What a side takes that says nothing about it. Chromium reads no more than 2,048 bytes of a DTLS record and closes the connection
+/// over one that is longer.
+const EVERYBODY_TAKES: usize = 1_500;
 
 /// Times that a length is tried.
 const ROUNDS: usize = 3;
@@ -41,6 +48,8 @@ pub(super) struct PathMtu {
     base: usize,
     /// The longest that this one is known to carry.
     confirmed: usize,
+    /// The longest that the peer takes, whatever the path carries.
+    limit: usize,
     rounds: usize,
     signs_of_life: u32,
 }
@@ -49,7 +58,12 @@ impl PathMtu {
     /// A path on which chunks of `payload` bytes can be sent.
     pub(super) fn new(payload: u32) -> Self {
         let base = packet::HEADER_LEN + to_usize(wire_len(to_usize(payload.into())));
-        Self { base, confirmed: base, rounds: 0, signs_of_life: 0 }
+        Self { base, confirmed: base, limit: EVERYBODY_TAKES, rounds: 0, signs_of_life: 0 }
+    }
+
+    /// The peer takes packets of `longest` bytes, it says.
+    pub(super) fn meet(&mut self, longest: u32) {
+        self.limit = to_usize(longest.into()).max(EVERYBODY_TAKES);
     }
 
     /// The longest packet of data, in bytes.
@@ -63,7 +77,7 @@ impl PathMtu {
     }
 
     fn untried(self) -> impl Iterator<Item = usize> {
-        LADDER.into_iter().filter(move |&len| len > self.confirmed)
+        LADDER.into_iter().filter(move |&len| len > self.confirmed && len <= self.limit)
     }
 
     fn is_settled(self) -> bool {
@@ -95,7 +109,7 @@ impl Association {
         };
         if len <= self.path.base {
             self.on_sign_of_life();
-        } else if len > self.path.confirmed && LADDER.contains(&len) {
+        } else if self.path.untried().any(|tried| tried == len) {
             self.path.confirmed = len;
             self.congestion.set_chunk(wire_len(self.path.payload()));
         }

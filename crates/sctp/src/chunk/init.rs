@@ -10,6 +10,9 @@ const STATE_COOKIE: u16 = 7;
 const SUPPORTED_EXTENSIONS: u16 = 0x8008;
 const FORWARD_TSN_SUPPORTED: u16 = 0xc000;
 const ZERO_CHECKSUM: u16 = 0x8001;
+/// Of this implementation alone: the longest packet that a side takes, in bytes, as 32 bits. The first bits of its number have everybody
+/// else skip it without a word (RFC 9260 §3.2.1).
+const LONGEST_PACKET: u16 = 0xb16c;
 
 /// The error detection method that stands in for the checksum: DTLS (RFC 9653 §8).
 const OVER_DTLS: u32 = 1;
@@ -34,6 +37,8 @@ pub(crate) struct Init {
     pub(crate) has_reset: bool,
     /// Whether packets may come without a checksum (RFC 9653).
     pub(crate) takes_zero_checksum: bool,
+    /// The longest packet it takes for certain, in bytes; 0 when it does not say.
+    pub(crate) longest_packet: u32,
 }
 
 impl Init {
@@ -60,6 +65,7 @@ impl Init {
             STATE_COOKIE => self.cookie = Some(value),
             FORWARD_TSN_SUPPORTED => self.has_forward_tsn = true,
             ZERO_CHECKSUM => self.takes_zero_checksum = Reader(&value).u32() == Some(OVER_DTLS),
+            LONGEST_PACKET => self.longest_packet = Reader(&value).u32().unwrap_or(0),
             SUPPORTED_EXTENSIONS => {
                 self.has_reset |= value.contains(&RE_CONFIG);
                 self.has_forward_tsn |= value.contains(&FORWARD_TSN);
@@ -77,7 +83,8 @@ impl Init {
         // The last parameter's padding does not count; every one of these is a multiple of four but the extensions.
         let extensions = [RE_CONFIG, FORWARD_TSN];
         let zero_len = if self.takes_zero_checksum { 8 } else { 0 };
-        let length = HEADER_LEN + cookie_len + 4 + zero_len + 4 + extensions.len();
+        let longest_len = if self.longest_packet > 0 { 8 } else { 0 };
+        let length = HEADER_LEN + cookie_len + 4 + zero_len + longest_len + 4 + extensions.len();
         out.put_u16(to_u16(length));
         out.put_u32(self.tag);
         out.put_u32(self.window);
@@ -90,6 +97,9 @@ impl Init {
         put_parameter(&mut out, FORWARD_TSN_SUPPORTED, &[]);
         if self.takes_zero_checksum {
             put_parameter(&mut out, ZERO_CHECKSUM, &OVER_DTLS.to_be_bytes());
+        }
+        if self.longest_packet > 0 {
+            put_parameter(&mut out, LONGEST_PACKET, &self.longest_packet.to_be_bytes());
         }
         put_parameter(&mut out, SUPPORTED_EXTENSIONS, &extensions);
         out.freeze()

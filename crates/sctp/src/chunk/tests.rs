@@ -57,10 +57,11 @@ fn what_is_written_is_what_the_standard_shows() {
         has_forward_tsn: true,
         has_reset: true,
         takes_zero_checksum: true,
+        longest_packet: 0,
     };
     assert_eq!(init.encode(super::INIT), bytes(INIT_HEX));
     assert_eq!(parse(INIT_HEX), [Chunk::Init(init.clone())]);
-    let with_cookie = Init { cookie: Some(Bytes::from_static(b"cookie")), ..init };
+    let with_cookie = Init { cookie: Some(Bytes::from_static(b"cookie")), longest_packet: 9_000, ..init };
     let [Chunk::InitAck(read)] = &Chunks(with_cookie.encode(super::INIT_ACK)).collect::<Vec<_>>()[..] else {
         panic!("an INIT ACK is read as one");
     };
