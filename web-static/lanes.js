@@ -1,6 +1,12 @@
 /** The paths to the other side, each by its number, and what came over those whose turn has not come. */
 import { RelaySocket } from './relay.js';
 
+/** Bytes that are kept of a path whose turn has not come: twice what the other side may send unasked. */
+const MOST_HELD = 16 << 20;
+
+/** What a message costs beside its bytes, however few they are. */
+const MESSAGE_COST = 256;
+
 /**
  * A data channel, or what has as much of its interface.
  * @typedef {object} Path
@@ -27,7 +33,7 @@ import { RelaySocket } from './relay.js';
 export class Lanes {
   #on;
   #lowWater;
-  /** @type {Map<number, {path: Path, held: unknown[]}>} */
+  /** @type {Map<number, {path: Path, held: unknown[], cost: number}>} */
   #lanes = new Map();
 
   /**
@@ -49,7 +55,7 @@ export class Lanes {
    */
   take(lane, path) {
     this.leave(lane);
-    this.#lanes.set(lane, { path, held: [] });
+    this.#lanes.set(lane, { path, held: [], cost: 0 });
     path.bufferedAmountLowThreshold = this.#lowWater;
     path.onmessage = ({ data }) => this.#on.heard(lane, data);
     path.onclose = () => this.#on.closed(lane);
@@ -89,12 +95,18 @@ export class Lanes {
   }
 
   /**
-   * Keeps something until it is the turn of its path.
+   * Keeps something until it is the turn of its path. One over which more comes than the other side may send is lost.
    * @param {number} lane
    * @param {unknown} data
    */
   hold(lane, data) {
-    this.#lanes.get(lane)?.held.push(data);
+    const kept = this.#lanes.get(lane);
+    if (!kept) return;
+    kept.held.push(data);
+    kept.cost += MESSAGE_COST + (data instanceof ArrayBuffer ? data.byteLength : String(data).length);
+    if (kept.cost <= MOST_HELD) return;
+    this.leave(lane);
+    this.#on.closed(lane);
   }
 
   /** @param {number} lane  Whether something was kept, behind which everything else has to wait. */
@@ -108,7 +120,10 @@ export class Lanes {
    * @returns {unknown[]}  What was kept.
    */
   release(lane) {
-    return this.#lanes.get(lane)?.held.splice(0) ?? [];
+    const kept = this.#lanes.get(lane);
+    if (!kept) return [];
+    kept.cost = 0;
+    return kept.held.splice(0);
   }
 
   /**

@@ -3,7 +3,10 @@
 
 use std::thread;
 
+use serde_json::json;
+
 use super::{BOTH, Kind, Way, assert_saved, case, has_browsers, run_by};
+use crate::chromium;
 use crate::harness::{Coturn, Ended, Machine, Rendezvous, content, text};
 use crate::netlab::{Access, Internet, SERVER_V4};
 use crate::upgrade::{close, goes_over, paths};
@@ -92,4 +95,16 @@ fn a_page_moves_in_mid_file_from_the_relay_to_the_direct_path_that_comes_up_late
     assert_eq!(sent.events_of("reconnecting").len(), 0, "{sent:?}");
     assert_eq!(sent.events_of("finished")[0]["moved"], bytes.len(), "nothing is sent twice: {sent:?}");
     assert!(text(&told[0]["path"]).starts_with("Direct"), "{told:#?}");
+}
+
+#[test]
+fn a_path_on_which_more_comes_than_may_come_before_its_turn_is_lost() {
+    if !has_browsers() {
+        return;
+    }
+    let told = chromium::run("lanes.mjs", &json!({}));
+    assert_eq!(told["lost"], 1, "{told:#}");
+    assert_eq!(told["left"], 0, "{told:#}");
+    let most = told["most"].as_u64().unwrap();
+    assert!((8 << 20..17 << 20).contains(&most), "of 65 MB that came, {most} bytes were kept");
 }
