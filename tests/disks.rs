@@ -8,13 +8,9 @@ use std::process::Command;
 
 use rustix::process::Signal;
 
-use crate::harness::{Disk, Machine, NOTICED, Peer, Rendezvous, Snapshot, content, text};
+use crate::harness::{BIG, BIG_LEN, Disk, Machine, NOTICED, Peer, Rendezvous, Snapshot, content, text};
 
 const MIB: usize = 1024 * 1024;
-
-/// A file that takes long enough to be interrupted.
-const BIG: &str = "big.bin";
-const BIG_LEN: usize = 300 * MIB;
 
 /// Memory that neither side takes, whatever the other does, in bytes.
 const MEMORY_LIMIT: u64 = 200 * MIB as u64;

@@ -29,7 +29,7 @@ pub(crate) use peer::{Ended, Peer, text};
 pub(crate) use proxy::Proxy;
 pub(crate) use rendezvous::Rendezvous;
 pub(crate) use tap::Tap;
-pub(crate) use tree::{Snapshot, content, mixed_tree};
+pub(crate) use tree::{BIG, BIG_LEN, Snapshot, content, mixed_tree};
 
 /// Far more than anything here takes, on a busy machine too.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);

@@ -7,15 +7,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::harness::{Ended, Machine, NOTICED, Peer, Rendezvous, Snapshot, content};
+use crate::harness::{BIG, BIG_LEN, Ended, Machine, NOTICED, Peer, Rendezvous, Snapshot, content};
 use crate::netlab::{Cut, Netlab, stay_away};
 
 const MIB: usize = 1024 * 1024;
-
-/// A file that takes long enough to be interrupted.
-pub(crate) const BIG: &str = "big.bin";
-/// Its length in bytes.
-pub(crate) const BIG_LEN: usize = 300 * MIB;
 
 /// What one break may cost: the credit window, and a MiB.
 const COST: u64 = wire::transfer::CREDIT_WINDOW + MIB as u64;

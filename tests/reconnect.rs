@@ -7,8 +7,8 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use crate::disturbances::run_all;
-use crate::harness::{Machine, Rendezvous, content, local_network};
-use crate::interruption::{BIG, BIG_LEN, Interruption, Recovery, Survived, number, outlive};
+use crate::harness::{BIG, BIG_LEN, Machine, Rendezvous, content, local_network};
+use crate::interruption::{Interruption, Recovery, Survived, number, outlive};
 use crate::netlab::{Cut, Netlab};
 
 /// A file that is sent in a moment, in bytes.
@@ -91,7 +91,7 @@ fn a_person_is_told_what_is_kept_and_that_it_goes_on() {
     assert!(sending.progresses_to(60_000_000), "{sending:?}");
     sending.signal(Signal::STOP);
     receiving.says("Connection lost. ");
-    receiving.says(" of 315 MB kept. Reconnecting…");
+    receiving.says(" of 629 MB kept. Reconnecting…");
     sending.signal(Signal::CONT);
     receiving.says("goes on where it broke off");
     receiving.end().succeeded();

@@ -7,13 +7,9 @@ use std::path::Path;
 
 use rustix::process::Signal;
 
-use crate::harness::{Ended, Machine, NOTICED, Peer, Rendezvous, Snapshot, content, text};
+use crate::harness::{BIG, BIG_LEN, Ended, Machine, NOTICED, Peer, Rendezvous, Snapshot, content, text};
 
 const MIB: usize = 1024 * 1024;
-
-/// A file that takes long enough to be interrupted.
-const BIG: &str = "big.bin";
-const BIG_LEN: usize = 300 * MIB;
 
 /// A file of which a beginning is laid out by hand.
 const FILE: &str = "file.bin";
@@ -50,7 +46,12 @@ fn kill_receiver_in_the_middle(alice: &Machine, path: &str, bob: &Machine, after
     let code = sending.code();
     let mut receiving = bob.start(&["receive", &code, "--yes"]);
     match after {
-        Some(saved) => drop(receiving.event_that("saved", |event| text(&event["path"]).ends_with(saved))),
+        Some(saved) => {
+            receiving.event_that("saved", |event| text(&event["path"]).ends_with(saved));
+            // Of the file after it something is on the disk: a side says so every 8 MiB.
+            let done = receiving.done();
+            assert!(receiving.progresses_to(done + len(64 * MIB)), "{receiving:?}");
+        }
         None => receiving.under_way(),
     }
     receiving.signal(Signal::KILL);

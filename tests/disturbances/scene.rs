@@ -1,5 +1,6 @@
 //! One run: two machines, their networks and a disk, and what is done to them.
 
+use std::cell::OnceCell;
 use std::fs;
 use std::path::Path;
 use std::time::Instant;
@@ -125,9 +126,12 @@ pub(super) fn names(directory: &Path) -> Vec<String> {
 }
 
 /// Waits for both ends, which are added to `told`; whether either says that everything arrived. A side whose peer is gone for good waits until
-/// its user stops it, which happens here when the peer has ended.
+/// its user stops it, which happens here when the peer has ended: a receiver that has everything is not told of that when it was
+/// away while its sender heard so and left.
 fn end(sending: Peer, receiving: Peer, fallen: &[D], told: &mut Vec<String>) -> bool {
-    let received = receiving.end_unless(|| sending.has_ended_badly());
+    let gone = OnceCell::new();
+    let is_long_gone = || sending.has_ended() && gone.get_or_init(Instant::now).elapsed() > NOTICED;
+    let received = receiving.end_unless(|| sending.has_ended_badly() || is_long_gone());
     let since = Instant::now();
     // A receiver that has everything is reachable for 30 s: a sender that was away for longer never learns of it.
     let sent = sending.end_unless(|| received.code != Some(0) || since.elapsed() > NOTICED);

@@ -114,9 +114,14 @@ impl Peer {
         outcome.unwrap_or(false)
     }
 
+    /// Whether it has ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.out.wait_for_end(Duration::ZERO)
+    }
+
     /// Whether it has ended, and not with success: killed, or with an error told.
     pub(crate) fn has_ended_badly(&self) -> bool {
-        self.out.wait_for_end(Duration::ZERO) && !self.out.text().contains("\"event\":\"finished\"")
+        self.has_ended() && !self.out.text().contains("\"event\":\"finished\"")
     }
 
     /// Ctrl-C, for one that may have ended.

@@ -10,6 +10,11 @@ use std::time::{Duration, SystemTime};
 use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
+/// A file that takes long enough to be interrupted: more than a second where 300 MB are sent in one, of whose middle a side tells.
+pub(crate) const BIG: &str = "big.bin";
+/// Its length in bytes.
+pub(crate) const BIG_LEN: usize = 600 << 20;
+
 /// Everything below a path: names, content, modes and times. Equal for equal trees.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Snapshot(BTreeMap<PathBuf, Entry>);

@@ -380,12 +380,13 @@ fn settings(mdns: MulticastDnsMode) -> SettingEngine {
 const ANNOUNCED_MESSAGE_LEN: u32 = 262_144;
 
 /// What the peer may have in flight, in bytes, and what of it waits here for something that was lost: the credit, which bounds what
-/// our own peers send, and what the credit does not count. A peer that heeds no credit fills this and the queues above it, 50 MB.
-const RECEIVE_WINDOW_LEN: u32 = (8 << 20) + (256 << 10);
+/// our own peers send, and what the credit does not count. A peer that heeds no credit fills this and the queues above it: 45 MB,
+/// and another 17 for what the crate's driver took out of SCTP in its last round.
+pub(super) const RECEIVE_WINDOW_LEN: u32 = (8 << 20) + (256 << 10);
 
 /// What is sent and not yet acknowledged, in bytes: a path of 1 Gbit and 40 ms is never idle for want of data, and what waits on both
-/// sides for a reader that does not read stays below 50 MB.
-const SEND_BUFFER_LEN: usize = 6 << 20;
+/// sides for a reader that does not read stays below 68 MB.
+pub(super) const SEND_BUFFER_LEN: usize = 6 << 20;
 
 /// Bytes of SCTP in one datagram to begin with: 1,280, which every path must carry (RFC 8200 §5), less the headers of IPv6, UDP,
 /// TURN and DTLS. SCTP finds out by itself what the path carries beyond that.

@@ -88,7 +88,7 @@ impl End {
 }
 
 /// Takes messages from the channel for as long as it lasts. While the reader is busy nothing is taken; then 256 messages
-/// wait in the channel, as many below it, and a receive window in SCTP, before the peer is held up.
+/// wait in the channel, up to as many in the crate's driver, as many below it, and a receive window in SCTP, before the peer is held up.
 async fn receive(channel: &dyn DataChannel, incoming: &mpsc::Sender<BytesMut>) -> TransportError {
     while let Some(event) = channel.poll().await {
         match event {
