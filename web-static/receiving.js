@@ -11,6 +11,7 @@ import { Outputs } from './receiving/outputs.js';
 import { Patience } from './receiving/patience.js';
 import { Placing } from './receiving/placing.js';
 import { Reports } from './receiving/reports.js';
+import { Standstill } from './receiving/standstill.js';
 import { Stopped } from './spool/download.js';
 import { Storing } from './storing.js';
 import { Session, doneLinger, pingInterval, socketPath } from './wire/wire.js';
@@ -39,6 +40,7 @@ export class Reception {
   #placing;
   #reports;
   #consent;
+  #standstill;
   #jobs = new Jobs((job) => this.#perform(job));
   /** The address of the page. */
   #base;
@@ -66,6 +68,7 @@ export class Reception {
     this.#reports = new Reports(this.#storing, tell);
     const own = isAnew ? start.name : undefined;
     this.#consent = new Consent(this.#session, this.#storing, this.#placing, this.#reports, { tell, own });
+    this.#standstill = new Standstill(this.#jobs, this.#placing, this.#reports, tell);
     this.#channel = this.#makeChannel();
     this.#meeting = this.#makeMeeting(page.base);
     if (isAnew) {
@@ -129,6 +132,10 @@ export class Reception {
         return this.#jobs.add(() => this.#stop(() => this.#session.decline(), 'declined'));
       case 'full':
         return this.#handleChoice(message);
+      case 'pause':
+        return this.#jobs.add(() => this.#pause());
+      case 'go-on':
+        return this.#standstill.is('paused') && this.#standstill.end();
       case 'cancel':
         return this.#quit(() => this.#session.cancel(), 'cancelled');
     }
@@ -308,16 +315,9 @@ export class Reception {
   /** @param {any} error */
   #handleStorageError(error) {
     if (this.#isOver) return;
-    if (error?.name === 'QuotaExceededError') return this.#handleFull();
+    if (error?.name === 'QuotaExceededError') return this.#standstill.begin('full');
     if (error instanceof Stopped) this.#stop(() => this.#session.cancel(), 'cancelled');
     else this.#stop(() => this.#session.handleStorageError(), 'storage-failed');
-  }
-
-  /** What is here stays, and so does the sender, until the person has chosen. */
-  #handleFull() {
-    this.#jobs.hold();
-    this.#reports.tell();
-    tell({ type: 'full' });
   }
 
   /** Shows the sender that this side is alive although its disk keeps everything else waiting. */
@@ -329,10 +329,14 @@ export class Reception {
 
   /** @param {{choice: 'retry' | 'target' | 'download' | 'stop', target?: any}} message */
   #handleChoice(message) {
-    if (!this.#jobs.isHeld) return;
+    if (!this.#standstill.is('full')) return;
     if (message.choice === 'stop') return this.#quit(() => this.#session.handleStorageFull(), 'storage-full');
-    tell({ type: 'resumed', isAccepted: true });
-    this.#jobs.release(() => this.#placing.goOn(message));
+    this.#standstill.end(message);
+  }
+
+  /** Nothing is taken any more, and the sender stops when it may send no more. While the two are apart nothing comes anyway. */
+  #pause() {
+    if (this.#consent.isGiven && !this.#session.isComplete && !this.#meeting.isApart) this.#standstill.begin('paused');
   }
 
   /** @param {string} why  Something took too long. */

@@ -15,11 +15,12 @@ import { Wakefulness, onAwake } from './wake.js';
 import './views/confirm.js';
 import './views/connecting.js';
 import { onChoice } from './views/full.js';
+import './views/paused.js';
 import './views/receiving.js';
 import './views/reconnecting.js';
 
 /** While one of these is shown, leaving the page loses something. */
-const AT_WORK = ['receiving', 'reconnecting', 'verifying', 'full'];
+const AT_WORK = ['receiving', 'reconnecting', 'verifying', 'full', 'paused'];
 
 /** Where the page is, and how one came here. */
 let from = { base: '', isFromLink: false };
@@ -203,6 +204,7 @@ on('resumed', ({ isAccepted }) => {
   lookAtPath();
 });
 on('full', handleFull);
+on('paused', () => show('paused', { progress }));
 on('can-download', handleCanDownload);
 on('download', handleDownload);
 on('verifying', () => show('verifying'));
@@ -215,6 +217,8 @@ on('done', ({ files }) => {
 onChoice(handleChoice);
 element('accept').addEventListener('click', () => accept());
 element('accept-target').addEventListener('click', acceptElsewhere);
+element('pause').addEventListener('click', () => ask({ type: 'pause' }));
+element('go-on').addEventListener('click', () => ask({ type: 'go-on' }));
 element('decline').addEventListener('click', () => ask({ type: 'decline' }));
 for (const button of document.querySelectorAll('.cancel')) {
   button.addEventListener('click', () => ask({ type: 'cancel' }));

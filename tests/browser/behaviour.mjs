@@ -169,12 +169,24 @@ const CLAIMS = {
     assert.ok(!(await types(screens)).includes('accept'), 'nothing is accepted by itself');
     await screens.tap('decline');
     assert.ok((await types(screens)).includes('decline'));
-    for (const screen of ['receiving', 'reconnecting']) {
+    for (const screen of ['receiving', 'paused', 'reconnecting']) {
       await screens.receiving();
-      if (screen === 'reconnecting') await screens.tell({ type: 'reconnecting' });
+      if (screen !== 'receiving') await screens.tell({ type: screen });
       await page.locator(`#${screen} .cancel`).click();
       assert.equal((await types(screens)).at(-1), 'cancel');
     }
+  },
+
+  'a person pauses and goes on': async (screens, page) => {
+    await screens.receiving();
+    await screens.tap('pause');
+    assert.equal((await types(screens)).at(-1), 'pause');
+    await screens.tell({ type: 'paused' });
+    assert.match(await page.locator('#paused-kept').textContent(), /840 MB of 2 GB/);
+    await screens.tap('go-on');
+    assert.equal((await types(screens)).at(-1), 'go-on');
+    await screens.tell({ type: 'resumed', isAccepted: true });
+    assert.ok(await page.locator('#receiving').isVisible());
   },
 
   'storage that is full is a choice': async (screens, page) => {

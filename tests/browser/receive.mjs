@@ -4,7 +4,7 @@
  * `cancel`, or `leave` in the middle of a pause, `quota` how much may be stored, in bytes (Firefox takes that of the first case for all), `whenFull` what is chosen
  * then (`stop`, `cancel`, `download`, or `retry` and `target` with room for so much in `more`), `places` whether the browser can
  * ask where to save, `target` that the person says it when asked for consent, `isDownload` that the browser downloads what comes,
- * `freeze` for how many milliseconds the page stands still in the middle (Chromium), and `pauses` processes that stop in the
+ * `halt` for how many milliseconds the person pauses in the middle, `freeze` for how many milliseconds the page stands still in the middle (Chromium), and `pauses` processes that stop in the
  * middle and go on once the page has noticed. `size` is that of a small screen. `path` in what is told is how the bytes came last. Prints one line of JSON: for each case where the person ended up, and
  * what was seen on the way.
  */
@@ -19,7 +19,7 @@ const before = await others();
 /** What Firefox says about a connection that was broken on purpose. */
 const BROKEN = /WebRTC: ICE failed/;
 // Pages stay open until the end: what they have to say last needs a moment.
-for (const { address, code, link, answer, quota, whenFull, more, places, target, isDownload, freeze, pauses, size } of cases) {
+for (const { address, code, link, answer, quota, whenFull, more, places, target, isDownload, halt, freeze, pauses, size } of cases) {
   const page = await browser.page();
   if (size) await page.page.setViewport({ ...size, hasTouch: kind === 'chromium', isMobile: kind === 'chromium' });
   const one = { saved: [], ...page.seen };
@@ -45,6 +45,7 @@ for (const { address, code, link, answer, quota, whenFull, more, places, target,
         await page.shown('#speed:not(:empty)');
         await page.click('#cancel');
       }
+      if (halt) one.halted = await rest(page, halt);
       if (freeze) await standStill(page, freeze);
       for (const id of pauses ?? []) await pause(page, id, one, answer === 'leave');
       if (whenFull) await choose(page, whenFull, () => page.limitStorage(new URL(link ?? address).origin, more), one);
@@ -83,6 +84,19 @@ async function pause(page, id, one, isLeft) {
   // Whoever tells the process something has to be there for that.
   while (isLeft && isAlive(id)) await new Promise((resolve) => setTimeout(resolve, 50));
   await page.shown('#receiving', '#verifying', '#done', '#failed');
+}
+
+/** Pauses, and goes on; what was there before and after. */
+async function rest(page, time) {
+  await page.shown('#receiving #progress:not([value="0"])');
+  await page.click('#pause');
+  await page.shown('#paused');
+  const amounts = [await page.text('#paused-kept')];
+  await new Promise((resolve) => setTimeout(resolve, time));
+  amounts.push(await page.text('#paused-kept'));
+  await page.click('#go-on');
+  await page.shown('#receiving', '#verifying', '#done');
+  return amounts;
 }
 
 /** As of a device whose screen is off. */

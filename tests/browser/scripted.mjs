@@ -257,6 +257,10 @@ export const STATES = {
     await screens.receiving();
     await screens.tell({ type: 'reconnecting' });
   },
+  paused: async (screens) => {
+    await screens.receiving();
+    await screens.tell({ type: 'paused' });
+  },
   full: async (screens) => {
     await screens.receiving();
     await screens.tell({ type: 'full' });

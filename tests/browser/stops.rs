@@ -4,12 +4,16 @@ use std::fs::File;
 use std::thread;
 
 use serde_json::json;
+use wire::transfer::SILENCE_LIMIT;
 
-use super::{BOTH, Kind, Way, case, has_browsers, page, run, start};
-use crate::harness::{Machine, Peer};
+use super::{BOTH, Kind, Way, assert_saved, assert_sent_once, case, has_browsers, page, run, start};
+use crate::harness::{Machine, Peer, content};
 
 /// So many bytes are there when the sender is stopped.
 const MIDDLE: u64 = 100_000_000;
+
+/// A file that takes a browser some seconds, in bytes.
+const MODERATE_LEN: usize = 200_000_000;
 
 /// A transfer that is far from over when somebody stops it.
 fn offer_endless(machine: &Machine) -> Peer {
@@ -31,6 +35,30 @@ fn a_person_who_cancels_is_told_so_and_so_is_the_sender() {
         let told = &run(kind, &[case])[0];
         assert_eq!((&told["title"], &told["saved"]), (&json!("Cancelled"), &json!([])), "{kind:?}");
         sending.end().failed("cancelled_by_peer", 3);
+    }
+}
+
+#[test]
+fn a_person_who_pauses_is_waited_for_and_nothing_comes_meanwhile() {
+    if !has_browsers() {
+        return;
+    }
+    let (server, alice) = start();
+    let bytes = content(MODERATE_LEN);
+    alice.write("large.bin", &bytes);
+    for kind in BOTH {
+        let mut sending = alice.start(&["large.bin"]);
+        let mut case = case(&mut sending, &page(&server), Way::Link);
+        // Longer than a side waits for one of which it hears nothing.
+        case["halt"] = json!(SILENCE_LIMIT.as_millis() + 2_000);
+        let told = &run(kind, &[case])[0];
+        assert_saved(told, &[("large.bin", &bytes)]);
+        let amounts = told["halted"].as_array().unwrap();
+        assert_eq!(amounts[0], amounts[1], "{kind:?}");
+        let sent = sending.end();
+        sent.succeeded();
+        assert_sent_once(&sent, bytes.len());
+        assert_eq!(sent.events_of("reconnecting").len(), 0, "{kind:?}: {sent:?}");
     }
 }
 

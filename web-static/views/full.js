@@ -8,7 +8,7 @@ const CHOICES = ['retry', 'target', 'download', 'stop'];
 
 /** @param {{progress: import('../progress.js').Progress, count: number, choices: string[]}} facts  `count` of files that come. */
 function draw({ progress, count, choices }) {
-  element('full-kept').textContent = text('full.kept', { amount: amount(progress) });
+  element('full-kept').textContent = text('kept', { amount: amount(progress) });
   element('full-target').textContent = text('target', { count });
   for (const choice of CHOICES) element(`full-${choice}`).hidden = !choices.includes(choice);
 }
