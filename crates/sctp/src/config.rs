@@ -81,7 +81,8 @@ impl TransportConfig {
         self
     }
 
-    /// What the peer may send before it was read, in bytes.
+    /// What the peer may send before it was read, in bytes, at most: a quarter of that, or 1 MiB, until its reader has shown that it
+    /// keeps up.
     #[must_use]
     pub fn with_max_receive_buffer_size(mut self, bytes: u32) -> Self {
         self.receive_window = bytes;
@@ -124,7 +125,7 @@ impl TransportConfig {
         self
     }
 
-    /// What the peer may send before it was read, in bytes.
+    /// What the peer may send before it was read, in bytes, at most.
     pub fn max_receive_buffer_size(&self) -> u32 {
         self.receive_window
     }

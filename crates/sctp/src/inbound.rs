@@ -6,6 +6,7 @@
 
 mod assembly;
 mod ranges;
+mod window;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -14,6 +15,7 @@ use bytes::Bytes;
 pub(crate) use assembly::Complete;
 use assembly::Partial;
 use ranges::Ranges;
+use window::Window;
 
 use crate::chunk::data::Data;
 use crate::chunk::forward::ForwardTsn;
@@ -65,7 +67,7 @@ pub(crate) struct Inbound {
     /// The number of the next ordered message of each stream.
     next_ssn: BTreeMap<u16, u16>,
     complete: VecDeque<Complete>,
-    window: u64,
+    window: Window,
     max_message: usize,
     /// What everything that was not read yet costs, and the part of it that could be read.
     cost: u64,
@@ -73,8 +75,8 @@ pub(crate) struct Inbound {
 }
 
 impl Inbound {
-    /// Waits for `first`, with so many bytes of room.
-    pub(crate) fn new(first: Tsn, window: u64, max_message: usize) -> Self {
+    /// Waits for `first`, with so many bytes of room in the end.
+    pub(crate) fn new(first: Tsn, most_room: u64, max_message: usize) -> Self {
         Self {
             cumulative: first - 1,
             slots: VecDeque::new(),
@@ -83,7 +85,7 @@ impl Inbound {
             partial: Partial::default(),
             next_ssn: BTreeMap::new(),
             complete: VecDeque::new(),
-            window,
+            window: Window::new(most_room),
             max_message,
             cost: 0,
             readable: 0,
@@ -99,9 +101,14 @@ impl Inbound {
         !self.ranges.is_empty()
     }
 
+    /// What may be here unread, in bytes.
+    pub(crate) fn window(&self) -> u64 {
+        self.window.len()
+    }
+
     /// What the peer may still send, in bytes.
     pub(crate) fn room(&self) -> u64 {
-        self.window.saturating_sub(self.cost)
+        self.window.len().saturating_sub(self.cost)
     }
 
     /// The blocks beyond the cumulative TSN, the first `most` of them, and the TSNs that came twice since this was last asked.
@@ -122,6 +129,7 @@ impl Inbound {
         let cost = cost_of(pieces);
         self.cost = self.cost.saturating_sub(cost);
         self.readable = self.readable.saturating_sub(cost);
+        self.window.handle_read(cost, self.readable);
     }
 
     /// The stream begins again.
@@ -176,7 +184,7 @@ impl Inbound {
 
     /// Twice the window, since the peer counts without [`CHUNK_COST`].
     fn limit(&self) -> u64 {
-        2 * self.window.max(to_u64(self.max_message))
+        2 * self.window.len().max(to_u64(self.max_message))
     }
 
     /// A chunk in the order of TSNs.

@@ -14,6 +14,7 @@
 //! A chunk is read from the disk into the buffer in which it is sealed and sent, and written from the buffer in which it
 //! was received and opened.
 
+mod breadth;
 mod disk;
 mod link;
 mod offered;

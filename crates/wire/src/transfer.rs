@@ -24,7 +24,7 @@ use crate::manifest::ManifestError;
 use crate::message::{AbortReason, DeclineReason};
 
 pub use crossing::Crossing;
-pub use receiver::Receiver;
+pub use receiver::{Flow, Receiver};
 pub use sender::Sender;
 
 /// A side that has sent nothing for this long sends PING.
@@ -36,10 +36,17 @@ pub const SILENCE_LIMIT: Duration = Duration::from_secs(6);
 /// How long the receiver waits for DONE_ACK behind a DONE, as long as there is a connection.
 pub const DONE_LINGER: Duration = Duration::from_secs(30);
 
-/// What the receiver lets the sender be ahead of its disk, in bytes of records.
+/// What the receiver lets the sender be ahead of its disk to begin with, in bytes of records.
 ///
-/// Covers 640 Mbit/s at 100 ms; browsers give no back-pressure, so this is also what may wait in a page's memory.
+/// Covers 640 Mbit/s at 100 ms.
 pub const CREDIT_WINDOW: u64 = 8 * 1024 * 1024;
+
+/// As [`CREDIT_WINDOW`], in a page: browsers give no back-pressure, so this is what may wait in its memory. Chromium has 5 MiB on
+/// their way at most.
+pub const PAGE_CREDIT_WINDOW: u64 = 4 * 1024 * 1024;
+
+/// As [`CREDIT_WINDOW`] at most, where the path is longer or carries more: 2.5 Gbit/s at 100 ms.
+pub const MAX_CREDIT_WINDOW: u64 = 32 * 1024 * 1024;
 
 /// RESUMEs that may wait for their PREFIX.
 pub const MAX_RESUMES: usize = 64;

@@ -10,9 +10,12 @@ use std::collections::BTreeSet;
 use common::pair::{Consent, Pair, content, directory, file, sha256, stream, symlink};
 use wire::manifest::Entry;
 use wire::message::{AbortReason, Batch, CHUNK_LEN, DATA_PREFIX_LEN, DeclineReason, Message};
-use wire::record::record_len;
-use wire::transfer::receiver::Held;
-use wire::transfer::{CREDIT_WINDOW, MAX_RESUMES, TransferError, Violation};
+use wire::record::{MAX_RECORD_LEN, record_len};
+use wire::transfer::receiver::{Held, Output};
+use wire::transfer::{
+    CREDIT_WINDOW, Flow, MAX_CREDIT_WINDOW, MAX_RESUMES, PAGE_CREDIT_WINDOW, Receiver, TransferError,
+    Violation,
+};
 
 type Entries = Vec<(Entry, Option<Vec<u8>>)>;
 
@@ -170,6 +173,34 @@ fn credit_is_never_exceeded_and_a_slow_writer_never_wedges_the_transfer() {
     pair.connect();
     pair.run();
     pair.assert_success();
+}
+
+#[test]
+fn a_wider_window_is_granted_at_once_and_ends_with_its_generation() {
+    let mut pair = Pair::new(vec![file("x", content(4 * CHUNK_LEN, 1))]);
+    hold_back_sender(&mut pair);
+    let machine = &mut pair.receiver.machine;
+    assert_eq!(machine.flow(), Flow { granted: CREDIT_WINDOW, ..Flow::default() });
+    let mut totals = Vec::new();
+    for _ in 0..20 {
+        machine.widen();
+        while let Some(output) = machine.poll_output() {
+            let Output::Send(Message::Credit { total }) = output else { panic!("{output:?}") };
+            totals.push(total);
+        }
+    }
+    assert_eq!(totals, [2 * CREDIT_WINDOW, MAX_CREDIT_WINDOW]);
+    machine.handle_generation();
+    assert_eq!(machine.flow(), Flow::default());
+}
+
+#[test]
+fn a_window_is_as_narrow_as_asked_for_but_two_records_fit() {
+    for (asked, window) in [(PAGE_CREDIT_WINDOW, PAGE_CREDIT_WINDOW), (65_536, 2 * MAX_RECORD_LEN as u64)] {
+        let mut machine = Receiver::with_window(asked);
+        machine.handle_generation();
+        assert_eq!(machine.flow().window, window);
+    }
 }
 
 #[test]

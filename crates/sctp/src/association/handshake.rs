@@ -53,7 +53,7 @@ impl Association {
     fn introduction(&self) -> Init {
         Init {
             tag: self.birth.tag,
-            window: self.config.receive_window,
+            window: u32::try_from(self.inbound.window()).unwrap_or(u32::MAX),
             outbound_streams: self.config.outbound_streams,
             inbound_streams: self.config.inbound_streams,
             first_tsn: self.birth.first_tsn,

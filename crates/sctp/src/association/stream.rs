@@ -303,7 +303,7 @@ impl Association {
     /// The owner has taken a message. A peer that was told of little room is told of more.
     fn on_read(&mut self, pieces: &[Bytes], is_drained: bool) {
         self.inbound.release(pieces);
-        let window = u64::from(self.config.receive_window);
+        let window = self.inbound.window();
         let (told, room) = (self.ack.told_room, self.inbound.room());
         if told < window / 2 && room >= told + (window / 8).max(to_u64(2 * 1_200)) {
             self.ack.is_due = true;

@@ -21,6 +21,11 @@ fn share(setup: Setup) -> u64 {
     percent
 }
 
+/// The mean of three runs: where the two flows meet is chance, and the same minute comes out some percent higher or lower.
+fn mean_share(setup: &Setup) -> u64 {
+    [1, 2, 3].map(|seed| share(Setup { seed, ..setup.clone() })).iter().sum::<u64>() / 3
+}
+
 #[test]
 fn a_flow_of_cubic_is_neither_starved_nor_yielded_to() {
     let mut wrong = Vec::new();
@@ -30,7 +35,7 @@ fn a_flow_of_cubic_is_neither_starved_nor_yielded_to() {
         let mut setup = Setup::new(megabits, Duration::from_millis(round_trip));
         setup.there.queue *= queues;
         setup.rivals = 1;
-        let percent = share(setup);
+        let percent = mean_share(&setup);
         if !(25..=67).contains(&percent) {
             wrong.push((megabits, round_trip, queues, percent));
         }

@@ -119,6 +119,9 @@ pub(crate) struct World {
     pub(crate) is_connected: bool,
     pub(crate) is_lost: bool,
     pub(crate) rivals: Vec<Cubic>,
+    /// How late the rivals' acknowledgements are, and when the last of them arrives.
+    dice: Dice,
+    last_ack_at: Duration,
     supplied: u64,
     demanded: u64,
     pub(crate) packets: u64,
@@ -180,6 +183,8 @@ impl World {
             is_connected: false,
             is_lost: false,
             rivals: (0..setup.rivals).map(|_| Cubic::new()).collect(),
+            dice: Dice::new(setup.seed ^ 3),
+            last_ack_at: Duration::ZERO,
             supplied: 0,
             demanded: 0,
             packets: 0,
@@ -264,8 +269,11 @@ impl World {
                 self.flush(Side::There);
             }
             Happening::RivalArrives(rival, number, sent_at) => {
-                let back = self.setup.back.delay;
-                self.at(self.now + back, Happening::RivalAck(rival, number, sent_at));
+                // Two flows whose hosts keep exact time fall into step at the queue, and one of them pays for every drop.
+                let unevenness = Duration::from_micros(self.dice.below(50));
+                let ack_at = (self.now + self.setup.back.delay + unevenness).max(self.last_ack_at);
+                self.last_ack_at = ack_at;
+                self.at(ack_at, Happening::RivalAck(rival, number, sent_at));
             }
             Happening::RivalAck(rival, number, sent_at) => {
                 let now = self.now;

@@ -14,6 +14,7 @@ use wire::message::{AbortReason, DeclineReason, Message};
 use wire::transfer::receiver::{Held, Output};
 use wire::transfer::{self, DONE_LINGER, SILENCE_LIMIT};
 
+use super::breadth::Breadth;
 use super::disk::{Job, Report, Step};
 use super::link::{Link, Wake as LinkWake};
 use super::offered::Offered;
@@ -71,7 +72,16 @@ pub async fn receive(
     let link = Link::up(channel, rejoin).map_err(|error| Failure::new(Error::Thread(error)))?;
     let mut machine = transfer::Receiver::new();
     machine.handle_generation();
-    let task = Task { machine, receiving, reporter, ask, link, offered: None, saving: None };
+    let task = Task {
+        machine,
+        receiving,
+        reporter,
+        ask,
+        link,
+        offered: None,
+        saving: None,
+        breadth: Breadth::default(),
+    };
     task.run(cancel).await
 }
 
@@ -84,6 +94,7 @@ struct Task<'a> {
     link: Link,
     offered: Option<Offered<'a>>,
     saving: Option<Saving>,
+    breadth: Breadth,
 }
 
 /// What woke the task.
@@ -149,6 +160,9 @@ impl Task<'_> {
                 }
                 Wake::Progress => self.report_progress(),
                 Wake::NobodyKnows => return Ok(()),
+            }
+            if self.breadth.look(self.machine.flow(), tokio::time::Instant::now()) {
+                self.machine.widen();
             }
             self.perform(record).await?;
         }

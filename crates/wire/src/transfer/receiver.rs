@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::course::{Course, Position, Size, entry_count, file_size, resumable};
-use super::{CREDIT_WINDOW, MAX_RESUMES, TransferError, Violation};
+use super::{CREDIT_WINDOW, MAX_CREDIT_WINDOW, MAX_RESUMES, TransferError, Violation};
 use crate::manifest::{Manifest, ManifestBuilder};
 use crate::message::{AbortReason, Batch, DeclineReason, Message, Sha256Digest};
 
@@ -99,6 +99,7 @@ pub struct Receiver {
     manifest: Option<Arc<Manifest>>,
     accepted: bool,
     outbox: VecDeque<Output>,
+    first_window: u64,
     generation: Generation,
 }
 
@@ -107,12 +108,26 @@ pub struct Receiver {
 struct Generation {
     course: Course,
     plan: Plan,
-    /// Bytes of counted records that arrived.
-    received: u64,
-    /// Bytes of counted records that are on disk.
-    written: u64,
+    flow: Flow,
+}
+
+/// How far this side and the sender are in one generation, in bytes of counted records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flow {
+    /// What arrived.
+    pub received: u64,
+    /// What is on disk.
+    pub written: u64,
     /// What the sender was told it may send.
-    granted: u64,
+    pub granted: u64,
+    /// How far it may be ahead of the disk.
+    pub window: u64,
+}
+
+impl Default for Flow {
+    fn default() -> Self {
+        Self { received: 0, written: 0, granted: 0, window: CREDIT_WINDOW }
+    }
 }
 
 /// Which beginnings are still to be proven, and what is to be asked for next.
@@ -143,8 +158,17 @@ impl Receiver {
             manifest: None,
             accepted: false,
             outbox: VecDeque::new(),
+            first_window: CREDIT_WINDOW,
             generation: Generation::default(),
         }
+    }
+
+    /// One that lets the sender be `first_window` bytes of records ahead of its disk to begin with; at least two records.
+    #[must_use]
+    pub fn with_window(first_window: u64) -> Self {
+        let first_window = first_window.max(2 * crate::record::MAX_RECORD_LEN as u64);
+        let flow = Flow { window: first_window, ..Flow::default() };
+        Self { first_window, generation: Generation { flow, ..Generation::default() }, ..Self::new() }
     }
 
     /// A generation is open: the sender is told what this side knows. While [`Receiver::is_resuming`] says so after that,
@@ -155,7 +179,8 @@ impl Receiver {
         }
         self.outbox.clear();
         self.builder = None;
-        self.generation = Generation::default();
+        let flow = Flow { window: self.first_window, ..Flow::default() };
+        self.generation = Generation { flow, ..Generation::default() };
         let manifest = self.manifest.as_ref().map(|manifest| *manifest.digest());
         self.send(Message::State { manifest, accepted: self.accepted, next: 0 });
         match self.state {
@@ -187,9 +212,9 @@ impl Receiver {
             }
         }
         if counted {
-            self.generation.received += record_len as u64;
+            self.generation.flow.received += record_len as u64;
         }
-        if self.generation.received > self.generation.granted {
+        if self.generation.flow.received > self.generation.flow.granted {
             return Err(self.fail(Violation::Credit.into()));
         }
         // What was served has made room for more.
@@ -210,7 +235,7 @@ impl Receiver {
             self.send(Message::Accept { digest: *manifest.digest() });
         }
         (self.state, self.accepted) = (State::Receiving, true);
-        self.generation.granted = CREDIT_WINDOW;
+        self.generation.flow.granted = self.generation.flow.window;
         let mut last = None;
         held.retain(|held| {
             let ascends = last.is_none_or(|last| last < (held.file, held.offset));
@@ -235,12 +260,30 @@ impl Receiver {
 
     /// A record of `record_len` bytes on the transport is written to disk, as far as it held counted messages.
     pub fn handle_written(&mut self, record_len: usize) {
-        let generation = &mut self.generation;
-        generation.written = generation.received.min(generation.written.saturating_add(record_len as u64));
-        let total = generation.written + CREDIT_WINDOW;
-        let worth_saying = total >= generation.granted + CREDIT_WINDOW / 8;
-        if worth_saying && matches!(self.state, State::Receiving) {
-            generation.granted = total;
+        let flow = &mut self.generation.flow;
+        flow.written = flow.received.min(flow.written.saturating_add(record_len as u64));
+        self.grant();
+    }
+
+    /// How far the generation is.
+    pub fn flow(&self) -> Flow {
+        self.generation.flow
+    }
+
+    /// The sender could be further ahead: from here on it may be twice as far, up to [`MAX_CREDIT_WINDOW`], for the rest of the
+    /// generation.
+    pub fn widen(&mut self) {
+        let flow = &mut self.generation.flow;
+        flow.window = (flow.window * 2).min(MAX_CREDIT_WINDOW);
+        self.grant();
+    }
+
+    /// Tells the sender what it may send, if that is worth a message.
+    fn grant(&mut self) {
+        let flow = &mut self.generation.flow;
+        let total = flow.written + flow.window;
+        if total >= flow.granted + self.first_window / 8 && matches!(self.state, State::Receiving) {
+            flow.granted = total;
             self.send(Message::Credit { total });
         }
     }
@@ -476,7 +519,7 @@ impl Receiver {
 
     fn start(&mut self, manifest: &Manifest, first: u32, offset: u64, until: u32) -> Result<(), Violation> {
         self.generation.course.push(manifest, first, offset, until)?;
-        self.send(Message::Start { first, offset, until, credit: self.generation.granted });
+        self.send(Message::Start { first, offset, until, credit: self.generation.flow.granted });
         Ok(())
     }
 

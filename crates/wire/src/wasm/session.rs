@@ -387,7 +387,7 @@ impl Session {
             place: None,
             handed: Handed::default(),
             stage,
-            machine: transfer::Receiver::new(),
+            machine: transfer::Receiver::with_window(transfer::PAGE_CREDIT_WINDOW),
             manifest: None,
             progress: Progress::default(),
             ping_count: 0,

@@ -16,6 +16,8 @@ use webrtc::peer_connection::{
     SettingEngine, SettingEngineBuilder,
 };
 
+use wire::transfer::MAX_CREDIT_WINDOW;
+
 use super::runtime::{Alertness, BufferedRuntime};
 use super::{Command, NegotiationError, NegotiationEvent, Owner, PeerConfig, Role, pump, servers, setup};
 use crate::interfaces;
@@ -379,14 +381,18 @@ fn settings(mdns: MulticastDnsMode) -> SettingEngine {
 /// Announced in the description, in bytes. Without it a peer assumes 65,536 and refuses to send a record. As Chromium does.
 const ANNOUNCED_MESSAGE_LEN: u32 = 262_144;
 
-/// What the peer may have in flight, in bytes, and what of it waits here for something that was lost: the credit, which bounds what
-/// our own peers send, and what the credit does not count. A peer that heeds no credit fills this and the queues above it: 45 MB,
-/// and another 17 for what the crate's driver took out of SCTP in its last round.
-pub(super) const RECEIVE_WINDOW_LEN: u32 = (8 << 20) + (256 << 10);
+/// What the peer may have in flight, in bytes, and what of it waits here for something that was lost: the credit at its widest, which
+/// bounds what our own peers send, and what the credit does not count. SCTP begins with a quarter. A peer that heeds no credit
+/// fills that and the queues above it: 45 MB, and another 17 for what the crate's driver took out of SCTP in its last round.
+pub(super) const RECEIVE_WINDOW_LEN: u32 = 33 << 20;
 
-/// What is sent and not yet acknowledged, in bytes: a path of 1 Gbit and 40 ms is never idle for want of data, and what waits on both
-/// sides for a reader that does not read stays below 68 MB.
-pub(super) const SEND_BUFFER_LEN: usize = 6 << 20;
+/// What is sent and not yet acknowledged, in bytes: as much as the credit may allow, which is much less on most paths.
+pub(super) const SEND_BUFFER_LEN: usize = 32 << 20;
+
+const _: () = assert!(
+    SEND_BUFFER_LEN as u64 >= MAX_CREDIT_WINDOW && RECEIVE_WINDOW_LEN as u64 > MAX_CREDIT_WINDOW,
+    "a sender would wait for something else than its credit"
+);
 
 /// Bytes of SCTP in one datagram to begin with: 1,280, which every path must carry (RFC 8200 §5), less the headers of IPv6, UDP,
 /// TURN and DTLS. SCTP finds out by itself what the path carries beyond that.
