@@ -48,7 +48,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// MB/s from consent to the verified file, and by how many MB the page's processes grew meanwhile.
+/// MB/s from consent to the verified file, and by how many MB the page's process grew meanwhile.
 fn once(args: &Args, payload: &str) -> Result<(f64, f64)> {
     let machine = Machine::without_server();
     let sending = Process::start(machine.command(&[payload, "--json"]))?;

@@ -1,7 +1,8 @@
 /**
  * Receives once and watches what that costs. The only argument is JSON: `{browser, executable, link}`. Prints one line of
- * JSON: `seconds` from consent to the verified file, and by how many bytes the page's processes `grew` meanwhile at most: in
- * Chromium, for Firefox does not say which they are.
+ * JSON: `seconds` from consent to the verified file, and by how many bytes the page's process `grew` meanwhile at most: in
+ * Chromium, for Firefox does not say which it is. It is the one that worked most; the others are the browser's own pages, which it
+ * still makes when the transfer begins.
  */
 import { readFile } from 'node:fs/promises';
 import { Browser } from './driver.mjs';
@@ -17,17 +18,21 @@ try {
   await page.shown('#found');
   await page.click('#receive');
   await page.shown('#confirm');
-  const ids = kind === 'chromium' ? await browser.pageProcesses() : [];
-  const before = await resident(ids);
+  const before = kind === 'chromium' ? await browser.pageProcesses() : new Map();
+  const ids = [...before.keys()];
+  const sizes = await resident(ids);
+  const most = [...sizes];
   const began = performance.now();
-  let most = before;
-  const watching = setInterval(async () => (most = Math.max(most, await resident(ids))), LOOK);
+  const watching = setInterval(async () => (await resident(ids)).forEach((size, index) => (most[index] = Math.max(most[index], size))), LOOK);
   await page.click('#accept');
   const end = await page.page.evaluate(ended);
   const seconds = (performance.now() - began) / 1000;
   clearInterval(watching);
   if (end !== '#done') throw new Error(await page.text(end));
-  console.log(JSON.stringify({ seconds, grew: most - before }));
+  const after = kind === 'chromium' ? await browser.pageProcesses() : new Map();
+  const worked = ids.map((id) => (after.get(id) ?? 0) - before.get(id));
+  const own = worked.indexOf(Math.max(...worked));
+  console.log(JSON.stringify({ seconds, grew: own < 0 ? 0 : most[own] - sizes[own] }));
 } finally {
   await browser.close();
 }
@@ -45,10 +50,9 @@ function ended() {
   });
 }
 
-/** Bytes of memory that the processes of all pages have resident. @param {number[]} ids */
-async function resident(ids) {
-  const sizes = await Promise.all(ids.map(residentOf));
-  return sizes.reduce((sum, size) => sum + size, 0);
+/** Bytes of memory that each of these processes has resident. @param {number[]} ids */
+function resident(ids) {
+  return Promise.all(ids.map(residentOf));
 }
 
 /** @param {number} id  Of a process, which may be gone. */

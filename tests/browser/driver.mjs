@@ -110,11 +110,11 @@ export class Browser {
     }
   }
 
-  /** The processes in which pages run; of Chromium only. */
+  /** The processes in which pages run, and how many seconds each has worked; of Chromium only. */
   async pageProcesses() {
     this.session ??= await this.browser.target().createCDPSession();
     const { processInfo } = await this.session.send('SystemInfo.getProcessInfo');
-    return processInfo.filter(({ type }) => type === 'renderer').map(({ id }) => id);
+    return new Map(processInfo.filter(({ type }) => type === 'renderer').map(({ id, cpuTime }) => [id, cpuTime]));
   }
 
   /** Ends it as a power cut does. */

@@ -102,7 +102,7 @@ async function rest(page, time) {
 /** As of a device whose screen is off. */
 async function standStill(page, time) {
   await page.shown('#receiving #progress:not([value="0"])');
-  const ids = await browser.pageProcesses();
+  const ids = [...(await browser.pageProcesses()).keys()];
   for (const id of ids) process.kill(id, 'SIGSTOP');
   await new Promise((resolve) => setTimeout(resolve, time));
   for (const id of ids) process.kill(id, 'SIGCONT');
