@@ -70,10 +70,14 @@ impl Drop for Image {
     }
 }
 
-fn under_way(alice: &Machine, bob: &Machine, output: &str) -> (Peer, Peer) {
+fn begun(alice: &Machine, bob: &Machine, output: &str) -> (Peer, Peer) {
     let mut sending = alice.start(&[BIG]);
     let code = sending.code();
-    let mut receiving = bob.start(&["receive", &code, "--yes", "--output", output]);
+    (sending, bob.start(&["receive", &code, "--yes", "--output", output]))
+}
+
+fn under_way(alice: &Machine, bob: &Machine, output: &str) -> (Peer, Peer) {
+    let (sending, mut receiving) = begun(alice, bob, output);
     receiving.under_way();
     (sending, receiving)
 }
@@ -180,7 +184,8 @@ fn a_disk_that_does_not_take_what_it_was_given_is_told_of_and_gone_on_with_once_
     let (alice, bob) = (Machine::with_server(&server), Machine::with_server(&server));
     let path = alice.write(BIG, &content(BIG_LEN));
     let output = image.mounted.path().to_str().unwrap();
-    let (sending, receiving) = under_way(&alice, &bob, output);
+    // That much may be full before there is any progress to tell of.
+    let (sending, receiving) = begun(&alice, &bob, output);
     let error = receiving.end_within(NOTICED).failed("write", 6);
     let message = text(&error["message"]);
     assert!(message.contains(BIG) && message.contains("is kept in"), "{error}");

@@ -9,6 +9,7 @@
 //! ```
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use bytes::BytesMut;
 use thiserror::Error;
@@ -36,6 +37,8 @@ pub struct Transport {
     pub receiver: Incoming,
     /// The way between the two.
     pub path: Path,
+    /// The time to the peer and back before anything else was on the way, if that was measured.
+    pub round_trip: Option<Duration>,
     /// Ends both directions at once, whatever is on its way: for a peer that has gone silent, behind whom a goodbye would
     /// wait.
     pub hangup: CancellationToken,
@@ -200,7 +203,7 @@ impl Transport {
         let sender = Outgoing { queue: send_queue, flushed: wait_flushed, ending: ending.clone() };
         let receiver = Incoming { queue: recv_queue, ending: ending.clone() };
         let driven = Driven { outgoing, incoming, flushed, ending, hangup: hangup.clone() };
-        (Self { sender, receiver, path, hangup }, driven)
+        (Self { sender, receiver, path, round_trip: None, hangup }, driven)
     }
 }
 

@@ -2,8 +2,7 @@
 //!
 //! The first byte that a grant covers leaves the sender when it has heard of the grant, and not before. The time until it is here is
 //! therefore little more than a round trip when the sender was waiting for the grant, and the time that everything before it takes when
-//! the path was busy with that. The shortest such time is taken for the round trip: the first grant is answered by a sender that has
-//! nothing else on its way.
+//! the path was busy with that.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -32,18 +31,22 @@ const MAX_ASKED: usize = 64;
 #[derive(Debug, Default)]
 pub(super) struct Breadth {
     last: Flow,
+    round_trip: Option<Duration>,
     /// Grants of which nothing came so far: where the one before ended, and when it was said.
     asked: VecDeque<(u64, Instant)>,
-    fastest: Option<Duration>,
     /// Grants in a row that were waited for.
     waited: u32,
 }
 
 impl Breadth {
-    /// Looks at what happened since it looked last; whether the window is what holds the sender up.
-    pub(super) fn look(&mut self, flow: Flow, now: Instant) -> bool {
+    /// Looks at what happened since it looked last, over a path of this round trip; whether the window is what holds the sender up.
+    /// Of a path whose round trip nobody knows nothing is said.
+    pub(super) fn look(&mut self, flow: Flow, round_trip: Option<Duration>, now: Instant) -> bool {
         if flow.granted < self.last.granted {
             *self = Self::default();
+        }
+        if round_trip != self.round_trip {
+            *self = Self { last: self.last, round_trip, ..Self::default() };
         }
         while self.asked.front().is_some_and(|(before, _)| flow.received > *before) {
             if let Some((_, since)) = self.asked.pop_front() {
@@ -64,9 +67,7 @@ impl Breadth {
     }
 
     fn judge(&mut self, flow: Flow, answer: Duration) {
-        let fastest = self.fastest.map_or(answer, |fastest| fastest.min(answer));
-        self.fastest = Some(fastest);
-        let is_prompt = fastest >= SHORT && answer <= fastest * ROUND_TRIPS;
+        let is_prompt = self.round_trip.is_some_and(|trip| trip >= SHORT && answer <= trip * ROUND_TRIPS);
         let is_taken = flow.received - flow.written < flow.window / BACKLOG;
         self.waited = if is_prompt && is_taken { self.waited + 1 } else { 0 };
     }
@@ -94,13 +95,14 @@ mod tests {
 
     /// The window after ten seconds of that.
     fn window_over(line: &Line) -> u64 {
+        let round_trip = Some(TICK * line.round_trip);
         let half = TICK * line.round_trip / 2;
         let mut now = Instant::now();
         let mut breadth = Breadth::default();
         let mut flow = Flow { granted: CREDIT_WINDOW, ..Flow::default() };
         let (mut grants, mut arrivals) = (VecDeque::from([(now + half, flow.granted)]), VecDeque::new());
         let (mut credit, mut sent, mut may_send, mut may_write) = (0, 0, 0, 0);
-        assert!(!breadth.look(flow, now));
+        assert!(!breadth.look(flow, round_trip, now));
         for _ in 0..10_000 {
             now += TICK;
             while let Some((_, total)) = grants.pop_front_if(|(at, _)| *at <= now) {
@@ -113,7 +115,7 @@ mod tests {
             }
             while arrivals.pop_front_if(|at| *at <= now).is_some() {
                 flow.received += RECORD;
-                if breadth.look(flow, now) {
+                if breadth.look(flow, round_trip, now) {
                     flow.window = (flow.window * 2).min(MAX_CREDIT_WINDOW);
                 }
             }
@@ -124,7 +126,7 @@ mod tests {
                     flow.granted = flow.written + flow.window;
                     grants.push_back((now + half, flow.granted));
                 }
-                assert!(!breadth.look(flow, now), "nothing has come");
+                assert!(!breadth.look(flow, round_trip, now), "nothing has come");
             }
         }
         flow.window
@@ -156,16 +158,36 @@ mod tests {
         assert_eq!(window_over(&Line { rate: 125_000, round_trip: 100, disk: 20_000 }), CREDIT_WINDOW);
     }
 
-    #[test]
-    fn a_new_generation_begins_anew() {
-        let mut breadth = Breadth::default();
-        let now = Instant::now();
+    /// Answers that come a round trip of 100 ms behind their grants, over a path of `round_trip`; how many it takes.
+    fn answers_until_it_grows(
+        breadth: &mut Breadth,
+        now: &mut Instant,
+        round_trip: Option<Duration>,
+    ) -> Option<u64> {
         let flow = |received, granted| Flow { received, written: received, granted, window: CREDIT_WINDOW };
-        assert!(!breadth.look(flow(0, CREDIT_WINDOW), now));
-        assert!(!breadth.look(flow(RECORD, CREDIT_WINDOW), now + TICK));
-        assert!(!breadth.look(flow(0, 0), now + 2 * TICK));
-        assert!(!breadth.look(flow(0, CREDIT_WINDOW), now + 3 * TICK));
-        assert!(!breadth.look(flow(RECORD, CREDIT_WINDOW), now + 100 * TICK));
-        assert_eq!(breadth.fastest, Some(97 * TICK));
+        assert!(!breadth.look(flow(0, 0), round_trip, *now));
+        assert!(!breadth.look(flow(0, CREDIT_WINDOW), round_trip, *now));
+        (1..20).find(|grants| {
+            let granted = grants * CREDIT_WINDOW;
+            *now += 100 * TICK;
+            let is_narrow = breadth.look(flow(granted - CREDIT_WINDOW + 1, granted), round_trip, *now);
+            is_narrow || breadth.look(flow(granted, granted + CREDIT_WINDOW), round_trip, *now)
+        })
+    }
+
+    #[test]
+    fn each_generation_is_looked_at_by_itself() {
+        let (mut breadth, mut now) = (Breadth::default(), Instant::now());
+        for _ in 0..3 {
+            assert_eq!(answers_until_it_grows(&mut breadth, &mut now, Some(90 * TICK)), Some(8));
+        }
+    }
+
+    #[test]
+    fn of_a_short_path_or_an_unknown_one_nothing_is_said() {
+        for round_trip in [None, Some(Duration::ZERO), Some(19 * TICK), Some(33 * TICK)] {
+            let (mut breadth, mut now) = (Breadth::default(), Instant::now());
+            assert_eq!(answers_until_it_grows(&mut breadth, &mut now, round_trip), None, "{round_trip:?}");
+        }
     }
 }

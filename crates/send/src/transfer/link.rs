@@ -126,6 +126,11 @@ impl Link {
         if let State::Up { way, .. } = &self.0 { Some(way.drafts().clone()) } else { None }
     }
 
+    /// The time to the peer and back over the path that is used, if there is one and that was measured.
+    pub(super) fn round_trip(&self) -> Option<Duration> {
+        if let State::Up { way, .. } = &self.0 { way.round_trip() } else { None }
+    }
+
     /// Whether there is a channel.
     pub(super) fn is_up(&self) -> bool {
         matches!(self.0, State::Up { .. })

@@ -25,6 +25,7 @@ const GOODBYE_DEADLINE: Duration = Duration::from_secs(10);
 struct Track {
     number: u32,
     path: Path,
+    round_trip: Option<Duration>,
     pipe: Pipe,
 }
 
@@ -65,8 +66,8 @@ pub(super) enum Moved {
 impl Track {
     fn start(lane: Lane) -> io::Result<Self> {
         let Lane { number, sealer, opener, transport, early } = lane;
-        let path = transport.path;
-        Ok(Self { number, path, pipe: Pipe::start((sealer, opener), transport, early)? })
+        let (path, round_trip) = (transport.path, transport.round_trip);
+        Ok(Self { number, path, round_trip, pipe: Pipe::start((sealer, opener), transport, early)? })
     }
 
     /// Says goodbye in the background.
@@ -91,6 +92,11 @@ impl Way {
     /// The path that is used.
     pub(super) fn path(&self) -> Path {
         self.current.path
+    }
+
+    /// The time to the peer and back over it, if that was measured.
+    pub(super) fn round_trip(&self) -> Option<Duration> {
+        self.current.round_trip
     }
 
     /// Waits for what happens next; for records only if they are wanted. Cancelling it loses nothing.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::time::{Interval, interval, sleep_until, timeout};
+use tokio::time::{Instant, Interval, interval, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use wire::manifest::Manifest;
 use wire::message::{AbortReason, DeclineReason, Message};
@@ -161,7 +161,7 @@ impl Task<'_> {
                 Wake::Progress => self.report_progress(),
                 Wake::NobodyKnows => return Ok(()),
             }
-            if self.breadth.look(self.machine.flow(), tokio::time::Instant::now()) {
+            if self.breadth.look(self.machine.flow(), self.link.round_trip(), Instant::now()) {
                 self.machine.widen();
             }
             self.perform(record).await?;
@@ -357,7 +357,7 @@ impl Task<'_> {
             }
             Report::Finished { unkept_attributes } => {
                 if let Some(saving) = &mut self.saving {
-                    saving.complete_since = Some(tokio::time::Instant::now());
+                    saving.complete_since = Some(Instant::now());
                     if unkept_attributes > 0 {
                         let warning = Warning::AttributesNotKept(saving.place.clone());
                         self.reporter.report(Event::Warning(warning));

@@ -62,6 +62,9 @@ async fn a_hundred_megabytes_arrive_in_order_and_intact() {
     const LEN: usize = 65_600;
     let (mut left, mut right) = connect().await;
     assert_eq!((left.path, right.path), (Path::LocalNetwork, Path::LocalNetwork));
+    for side in [&left, &right] {
+        assert!(side.round_trip.is_some_and(|trip| trip < Duration::from_secs(1)), "{:?}", side.round_trip);
+    }
     let sending = async {
         for number in 0..COUNT {
             left.sender.send(numbered(number, LEN)).await.unwrap();
