@@ -109,6 +109,13 @@ impl Program {
         kill_process(pid, Signal::INT).unwrap();
     }
 
+    /// Returns once it has ended by itself.
+    pub(super) async fn ended(&mut self) {
+        while self.child.try_wait().unwrap().is_none() {
+            tokio::time::sleep(TICK).await;
+        }
+    }
+
     /// Waits for the end.
     pub(super) async fn end(self) -> Ending {
         tokio::task::spawn_blocking(|| self.wait()).await.unwrap()

@@ -231,14 +231,22 @@ async fn nothing_is_taken_over_from_a_generation_that_is_over() {
     ];
     for (what, claim) in table {
         let room = Room::new();
-        let (program, mut receiver) = visit(&host, &room).await;
+        let (mut program, mut receiver) = visit(&host, &room).await;
         let digest = receiver.accept().await;
         receiver.say(&[resume(0, 65_536)]).await;
         assert!(receiver.hear_until(|message| matches!(message, Message::Prefix { .. })).await);
         let mut word = LastWord::Nothing;
-        // On a busy machine a connection may break by itself: then the two meet once more.
+        // On a busy machine a connection may break by itself: then the two meet once more, unless the program had already refused
+        // the claim and only its word was lost.
+        let mut has_ended = false;
         for _ in 0..3 {
-            receiver.come_again().await;
+            tokio::select! {
+                () = receiver.come_again() => {}
+                () = program.ended() => {
+                    has_ended = true;
+                    break;
+                }
+            }
             let known = Message::State { manifest: Some(digest), accepted: false, next: 0 };
             receiver.say(&[known, claim.clone()]).await;
             word = receiver.last_word().await;
@@ -246,7 +254,8 @@ async fn nothing_is_taken_over_from_a_generation_that_is_over() {
                 break;
             }
         }
-        assert_eq!(word, LastWord::Aborted(AbortReason::Protocol), "{what}");
+        let refused = LastWord::Aborted(AbortReason::Protocol);
+        assert!(word == refused || (word == LastWord::Nothing && has_ended), "{what}: {word:?}");
         program.end().await.assert_failed(1);
     }
 }
