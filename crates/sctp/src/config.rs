@@ -82,7 +82,7 @@ impl TransportConfig {
     }
 
     /// What the peer may send before it was read, in bytes, at most: a quarter of that, or 1 MiB, until its reader has shown that it
-    /// keeps up.
+    /// keeps up over a path of 20 ms or more.
     #[must_use]
     pub fn with_max_receive_buffer_size(mut self, bytes: u32) -> Self {
         self.receive_window = bytes;

@@ -9,6 +9,7 @@ mod ranges;
 mod window;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -124,12 +125,19 @@ impl Inbound {
         self.complete.pop_front()
     }
 
-    /// A message was read, or will never be.
+    /// A message is gone.
     pub(crate) fn release(&mut self, pieces: &[Bytes]) {
         let cost = cost_of(pieces);
         self.cost = self.cost.saturating_sub(cost);
         self.readable = self.readable.saturating_sub(cost);
-        self.window.handle_read(cost, self.readable);
+    }
+
+    /// The owner has taken a message, over a path of this round trip.
+    pub(crate) fn handle_read(&mut self, pieces: &[Bytes], round_trip: Option<Duration>) {
+        self.release(pieces);
+        if round_trip.is_some_and(|round_trip| round_trip >= window::LONG) {
+            self.window.handle_read(cost_of(pieces), self.readable);
+        }
     }
 
     /// The stream begins again.

@@ -100,7 +100,7 @@ impl Association {
         self.handshake.peer = Some(init);
     }
 
-    pub(super) fn on_init(&mut self, init: Init) {
+    pub(super) fn on_init(&mut self, now: Instant, init: Init) {
         if !is_sound(&init) {
             return;
         }
@@ -113,6 +113,10 @@ impl Association {
             self.meet(init);
         } else if !is_known {
             return;
+        }
+        if self.state == State::Awaiting {
+            // The cookie comes back a round trip later; which answer brought it, once there were two, nobody knows.
+            self.handshake.asked_at = is_new.then_some(now);
         }
         let cookie = Some(Bytes::copy_from_slice(&self.birth.cookie));
         let chunk = Init { cookie, ..self.introduction() }.encode(INIT_ACK);
@@ -139,6 +143,9 @@ impl Association {
         }
         if matches!(self.state, State::Awaiting | State::CookieWait | State::CookieEchoed) {
             self.timers.handshake.stop();
+            if self.state == State::Awaiting {
+                self.measure_handshake(now);
+            }
             self.establish(now);
         }
         self.control.push_back(Control {

@@ -50,7 +50,7 @@ impl Association {
                 Chunk::Init(init) => {
                     // Nothing may follow it, or come before it (RFC 9260 §3.3.2).
                     if header.tag == 0 {
-                        self.on_init(init);
+                        self.on_init(now, init);
                     }
                     return;
                 }

@@ -302,7 +302,7 @@ impl Stream<'_> {
 impl Association {
     /// The owner has taken a message. A peer that was told of little room is told of more.
     fn on_read(&mut self, pieces: &[Bytes], is_drained: bool) {
-        self.inbound.release(pieces);
+        self.inbound.handle_read(pieces, self.flight.round_trip.minimum());
         let window = self.inbound.window();
         let (told, room) = (self.ack.told_room, self.inbound.room());
         if told < window / 2 && room >= told + (window / 8).max(to_u64(2 * 1_200)) {
